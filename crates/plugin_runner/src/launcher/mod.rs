@@ -1,0 +1,86 @@
+//! The launcher: a small process that starts plugins, owns their process trees, and outlives nobody. It is a
+//! subreaper, so whatever a plugin leaves behind becomes its child; it has one thread and one poll loop; when a
+//! connection closes, every tree of that connection is ended.
+
+mod home;
+mod processes;
+mod run;
+mod server;
+mod setup;
+mod start;
+mod trees;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::registry::{Registry, Trust};
+
+/// Starts plugins and owns their process trees. A plugins manager talks to it over a packet socket; when the
+/// connection closes, everything that was started over it is ended.
+#[derive(Debug, Parser)]
+#[command(name = "plugin_launcher", version)]
+pub struct Options {
+    /// Listen on this path
+    #[arg(
+        long,
+        value_name = "PATH",
+        required_unless_present = "inherit_fd",
+        conflicts_with = "inherit_fd"
+    )]
+    pub socket: Option<PathBuf>,
+    /// Serve this one connected socket, and exit when it closes
+    #[arg(long, value_name = "NUMBER")]
+    pub inherit_fd: Option<i32>,
+    /// A directory with plugins; may be given several times, the first one that has a name wins
+    #[arg(long = "plugin-dir", value_name = "DIR", required = true)]
+    pub plugin_dirs: Vec<PathBuf>,
+    /// Where the runs' private directories are made [default: /tmp/selfservice-plugins-UID]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// This user may connect, besides root and the launcher's own user; may be given several times
+    #[arg(long = "allow-user", value_name = "NAME")]
+    pub allow_users: Vec<String>,
+    /// Become this user before anything else; needed when started as root
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Refuse plugins that the launcher's user or a --service-user could write
+    #[arg(long)]
+    pub installed: bool,
+    /// A user of the services, for --installed; may be given several times
+    #[arg(long = "service-user", value_name = "NAME", requires = "installed")]
+    pub service_users: Vec<String>,
+}
+
+/// Serves until the inherited socket closes, or until TERM or INT when listening.
+///
+/// # Errors
+/// The options can't be carried out: an unknown user, root without `--user`, a socket or directory that can't be
+/// used. What goes wrong with a single plugin is reported to its runner.
+pub fn serve(options: &Options) -> anyhow::Result<()> {
+    setup::become_user(options.user.as_deref())?;
+    let registry = Registry::new(options.plugin_dirs.clone(), trust(options)?);
+    let signals = setup::harden(options.inherit_fd.is_some())?;
+    let source = match (&options.socket, options.inherit_fd) {
+        (Some(path), _) => server::Source::Listening(setup::listen(path, &options.allow_users)?),
+        (None, number) => server::Source::Inherited(setup::inherit(number)?),
+    };
+    let home =
+        home::Home::prepare(options.work_dir.as_deref()).context("while preparing the work directory")?;
+    server::Server::new(source, registry, home, signals)?.run()
+}
+
+fn trust(options: &Options) -> anyhow::Result<Trust> {
+    if !options.installed {
+        return Ok(Trust::Checkout);
+    }
+    let mut users = vec![nix::unistd::geteuid().as_raw()];
+    let mut groups = vec![nix::unistd::getegid().as_raw()];
+    for name in &options.service_users {
+        let user = setup::user_named(name)?;
+        users.push(user.uid.as_raw());
+        groups.push(user.gid.as_raw());
+    }
+    Ok(Trust::Installed { users, groups })
+}

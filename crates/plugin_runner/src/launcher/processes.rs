@@ -1,0 +1,135 @@
+//! Looks at `/proc`: which processes descend from this one, or belong to a launcher that is gone.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process {
+    pub parent: i32,
+    pub session: i32,
+    pub zombie: bool,
+}
+
+/// The processes below this one, at one moment.
+pub(super) struct Descendants {
+    pub processes: HashMap<i32, Process>,
+    own: i32,
+}
+
+/// Looks for descendants again and again. What once was no descendant never becomes one, so it is remembered and
+/// not looked at again while its id is in use; that makes a look on a busy machine cheap.
+#[derive(Default)]
+pub(super) struct Watcher {
+    foreign: HashSet<i32>,
+}
+
+impl Watcher {
+    pub fn look(&mut self) -> Descendants {
+        let own = Pid::this().as_raw();
+        let ids = all_ids();
+        let known: HashMap<i32, Process> = ids
+            .iter()
+            .filter(|id| !self.foreign.contains(id))
+            .filter_map(|&id| Some((id, read_process(id)?)))
+            .collect();
+        let all = Descendants {
+            processes: known,
+            own,
+        };
+        let ours: HashMap<i32, Process> = all
+            .processes
+            .iter()
+            .filter(|(id, _)| all.root_of(**id).is_some())
+            .map(|(id, process)| (*id, *process))
+            .collect();
+        // An id that could not be read belongs to a process that just ended: it may be anybody's next time.
+        self.foreign.retain(|id| ids.contains(id));
+        self.foreign
+            .extend(all.processes.keys().filter(|id| !ours.contains_key(id)));
+        Descendants { processes: ours, own }
+    }
+}
+
+impl Descendants {
+    /// The child of this process above `id` (or `id` itself); `None` for a process that does not descend.
+    pub fn root_of(&self, id: i32) -> Option<i32> {
+        let mut current = id;
+        // Parents can't form a circle, but the picture was not taken in one moment.
+        for _ in 0..=self.processes.len() {
+            let parent = self.processes.get(&current)?.parent;
+            if parent == self.own {
+                return Some(current);
+            }
+            current = parent;
+        }
+        None
+    }
+}
+
+/// The value of one variable in a process's environment as it was started; `None` when it has none, or when the
+/// process may not be looked into.
+pub(super) fn variable_of(id: i32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{id}/environ")).ok()?;
+    let value = environment
+        .split(|&byte| byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
+/// Every living process whose environment has this value, with everything below it and in its sessions.
+pub(super) fn marked(name: &str, value: &str) -> Vec<i32> {
+    let all: HashMap<i32, Process> = all_ids()
+        .into_iter()
+        .filter_map(|id| Some((id, read_process(id)?)))
+        .filter(|(id, process)| !process.zombie && *id != Pid::this().as_raw())
+        .collect();
+    let mut found: HashSet<i32> = all
+        .keys()
+        .copied()
+        .filter(|&id| variable_of(id, name).as_deref() == Some(value))
+        .collect();
+    loop {
+        let more: Vec<i32> = all
+            .iter()
+            .filter(|(id, process)| {
+                !found.contains(id) && (found.contains(&process.parent) || found.contains(&process.session))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        if more.is_empty() {
+            return found.into_iter().collect();
+        }
+        found.extend(more);
+    }
+}
+
+/// Sends a signal. A process that just ended, or that became another user, is skipped.
+pub(super) fn send(id: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(id), signal);
+}
+
+fn all_ids() -> HashSet<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+fn read_process(id: i32) -> Option<Process> {
+    let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+    // The name in parentheses may contain anything, so fields are counted from its end.
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Process {
+        parent,
+        session,
+        zombie: matches!(state, "Z" | "X"),
+    })
+}

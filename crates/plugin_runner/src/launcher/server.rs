@@ -1,0 +1,301 @@
+//! The launcher's loop: takes starts and cancellations, collects ended children, ends trees, reports.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt::PeerCredentials};
+use uuid::Uuid;
+
+use super::home::{Home, remove_tree};
+use super::run::Run;
+use super::setup::Listener;
+use super::start::{Outputs, make_fifo, start};
+use super::trees::Trees;
+use crate::channel::{Channel, Received};
+use crate::command::RunSpec;
+use crate::protocol::{Cause, Report, Request};
+use crate::registry::Registry;
+use crate::sys::{self, Reaped};
+
+/// Where connections come from.
+pub(super) enum Source {
+    Listening(Listener),
+    Inherited(OwnedFd),
+}
+
+pub(super) struct Server {
+    listener: Option<Listener>,
+    connections: HashMap<u64, Channel>,
+    next_connection: u64,
+    runs: HashMap<Uuid, Run>,
+    trees: Trees,
+    registry: Registry,
+    signals: SignalFd,
+    stopping: bool,
+    home: Home,
+}
+
+impl Server {
+    pub fn new(source: Source, registry: Registry, home: Home, signals: SignalFd) -> anyhow::Result<Self> {
+        let mut server = Self {
+            listener: None,
+            connections: HashMap::new(),
+            next_connection: 0,
+            runs: HashMap::new(),
+            trees: Trees::default(),
+            registry,
+            signals,
+            stopping: false,
+            home,
+        };
+        match source {
+            Source::Listening(listener) => server.listener = Some(listener),
+            Source::Inherited(socket) => server.add_connection(socket)?,
+        }
+        Ok(server)
+    }
+
+    /// Serves until nobody is left to serve and every tree is gone.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        while !self.is_finished() {
+            self.wait()?;
+            self.take_signals();
+            self.accept();
+            for connection in self.connections.keys().copied().collect::<Vec<_>>() {
+                self.serve(connection);
+            }
+            self.advance();
+        }
+        Ok(())
+    }
+
+    fn is_finished(&self) -> bool {
+        let served = self.listener.is_some() || !self.connections.is_empty();
+        (self.stopping || !served) && self.runs.is_empty() && !self.trees.has_strays()
+    }
+
+    fn wait(&self) -> anyhow::Result<()> {
+        let mut watched = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        if let Some(listener) = &self.listener {
+            watched.push(PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN));
+        }
+        watched.extend(self.connections.values().map(|channel| {
+            let writes = if channel.has_waiting() {
+                PollFlags::POLLOUT
+            } else {
+                PollFlags::empty()
+            };
+            PollFd::new(channel.as_fd(), PollFlags::POLLIN | writes)
+        }));
+        match poll(&mut watched, self.wait_for()) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error).context("while waiting for work"),
+        }
+    }
+
+    fn wait_for(&self) -> PollTimeout {
+        let now = Instant::now();
+        let looks = self
+            .runs
+            .values()
+            .map(|run| run.next_look(now))
+            .chain(self.trees.next_look(now));
+        let Some(next) = looks.min() else {
+            return PollTimeout::NONE;
+        };
+        let wait = next.saturating_duration_since(now);
+        // Rounded up, so that what was waited for is due afterwards.
+        PollTimeout::from(u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u16::MAX))
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
+                tracing::info!("stopping");
+                self.stop();
+            }
+        }
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match sys::reap() {
+                Ok(Reaped::Child { pid, status }) => {
+                    if let Some(run) = self
+                        .trees
+                        .leader_ended(pid)
+                        .and_then(|run| self.runs.get_mut(&run))
+                    {
+                        run.leader_ended(status);
+                    }
+                }
+                Ok(Reaped::NoneEnded) => return self.trees.children_exist(true),
+                Ok(Reaped::NoChildren) => return self.trees.children_exist(false),
+                Err(error) => return tracing::error!("ended children can't be collected: {error}"),
+            }
+        }
+    }
+
+    /// A second signal hurries: nothing that is being ended gets more than the short grace.
+    fn stop(&mut self) {
+        let (again, now) = (self.stopping, Instant::now());
+        self.stopping = true;
+        let members = self.trees.look(&self.runs);
+        for run in self.runs.values_mut() {
+            if again {
+                run.hurry(now);
+            }
+            run.end(Cause::LauncherStopped, members.of(run.id), now);
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let Ok(socket) = accept4(listener.socket.as_raw_fd(), flags).map(sys::own) else {
+            return;
+        };
+        let peer = getsockopt(&socket, PeerCredentials).map(|peer| peer.uid());
+        match peer {
+            Ok(user) if listener.allowed.contains(&user) => {
+                if let Err(error) = self.add_connection(socket) {
+                    tracing::error!("a connection can't be served: {error:#}");
+                }
+            }
+            Ok(user) => tracing::warn!("a connection of user id {user} is refused"),
+            Err(error) => tracing::warn!("a connection of an unknown user is refused: {error}"),
+        }
+    }
+
+    fn add_connection(&mut self, socket: OwnedFd) -> anyhow::Result<()> {
+        let channel = Channel::new(socket).context("while taking over a connection")?;
+        self.next_connection += 1;
+        self.connections.insert(self.next_connection, channel);
+        Ok(())
+    }
+
+    fn serve(&mut self, connection: u64) {
+        while let Some(channel) = self.connections.get_mut(&connection) {
+            let received = channel.flush().and_then(|()| channel.receive());
+            match received {
+                Ok(Received::Message(request, descriptors)) => {
+                    self.take_request(connection, request, descriptors)
+                }
+                Ok(Received::Nothing) => return,
+                Ok(Received::Closed) => self.close(connection),
+                Err(error) => {
+                    tracing::error!("a connection is closed: {error}");
+                    self.close(connection);
+                }
+            }
+        }
+    }
+
+    /// Ends every tree of a connection that is gone.
+    fn close(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+        let now = Instant::now();
+        let members = self.trees.look(&self.runs);
+        for run in self.runs.values_mut().filter(|run| run.connection == connection) {
+            run.hurry(now);
+            run.end(Cause::Cancelled, members.of(run.id), now);
+        }
+    }
+
+    fn take_request(&mut self, connection: u64, request: Request, descriptors: Vec<OwnedFd>) {
+        match request {
+            Request::Start(spec) => {
+                let (run, report) = (spec.run, self.start(connection, &spec, descriptors));
+                match report {
+                    Ok((pid, fifo)) => self.report(connection, &Report::Started { run, pid }, vec![fifo]),
+                    Err(error) => {
+                        let sentence = format!("{error:#}");
+                        self.report(connection, &Report::NotStarted { run, sentence }, Vec::new());
+                    }
+                }
+            }
+            Request::Cancel { run } => {
+                let members = self.trees.look(&self.runs);
+                if let Some(run) = self.runs.get_mut(&run).filter(|run| run.connection == connection) {
+                    run.end(Cause::Cancelled, members.of(run.id), Instant::now());
+                }
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        connection: u64,
+        spec: &RunSpec,
+        descriptors: Vec<OwnedFd>,
+    ) -> anyhow::Result<(i32, OwnedFd)> {
+        anyhow::ensure!(!self.stopping, "the launcher is stopping");
+        anyhow::ensure!(
+            !self.runs.contains_key(&spec.run),
+            "a run with this id is running already"
+        );
+        let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors)
+            .map_err(|_| anyhow::anyhow!("the start came without the two output descriptors"))?;
+        let plugin = self.registry.find(&spec.plugin)?;
+        let directory = self.home.make_run(spec.run)?;
+        let outputs = Outputs { stdout, stderr };
+        let started = make_fifo(&directory).and_then(|fifo| {
+            let pid = start(&plugin, spec, &outputs, &directory, self.home.path())?;
+            Ok((pid, fifo))
+        });
+        match started {
+            Ok((pid, fifo)) => {
+                let limits = (spec.timeout, spec.grace);
+                self.trees.leader_started(pid, spec.run);
+                self.runs
+                    .insert(spec.run, Run::new(spec.run, connection, pid, directory, limits));
+                Ok((pid, fifo))
+            }
+            Err(error) => {
+                remove_tree(&directory);
+                Err(error)
+            }
+        }
+    }
+
+    fn report(&mut self, connection: u64, report: &Report, descriptors: Vec<OwnedFd>) {
+        let Some(channel) = self.connections.get_mut(&connection) else {
+            return;
+        };
+        if let Err(error) = channel.send(report, descriptors) {
+            tracing::error!("a connection is closed: {error}");
+            self.close(connection);
+        }
+    }
+
+    fn advance(&mut self) {
+        let now = Instant::now();
+        if !self.trees.is_look_due(now) && !self.runs.values().any(|run| run.is_due(now)) {
+            return;
+        }
+        let members = self.trees.look(&self.runs);
+        members.end_strays();
+        let reports: Vec<_> = self
+            .runs
+            .values_mut()
+            .filter_map(|run| run.advance(members.of(run.id), now))
+            .collect();
+        for exited in reports {
+            if let Some(run) = self.runs.remove(&exited.run) {
+                self.trees.forget(run.leader);
+                remove_tree(&run.directory);
+                if exited.left > 0 {
+                    tracing::warn!(run = %exited.run, "{} of its processes can't be ended", exited.left);
+                }
+                self.report(run.connection, &Report::Exited(exited), Vec::new());
+            }
+        }
+    }
+}

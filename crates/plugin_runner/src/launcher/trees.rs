@@ -1,0 +1,160 @@
+//! Which process belongs to which run. A process below a plugin's own process belongs to it. One that lost its
+//! parent is a child of the launcher, which is a subreaper; its environment tells its run, or its session does,
+//! and one that shed both belongs to whichever run was alive when it was first seen and ends last.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use uuid::Uuid;
+
+use super::processes::{Descendants, Watcher, send, variable_of};
+use super::run::Run;
+use crate::command::RUN_VARIABLE;
+
+/// How often children are looked at that may belong to no living run.
+const STRAY_LOOK: Duration = Duration::from_secs(1);
+const STRAY_LOOK_WHEN_ALONE: Duration = Duration::from_millis(20);
+/// Strays that are still there after this can't be ended, for example because they run as another user.
+const STRAYS_GIVEN_UP: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Trees {
+    watcher: Watcher,
+    /// The leaders of all runs, also of those whose leader has ended: its number is still their session's.
+    leaders: HashMap<i32, Uuid>,
+    /// Processes that nothing attributes, with the runs that were alive when they were first seen.
+    strays: HashMap<i32, Vec<Uuid>>,
+    living_leaders: usize,
+    children: bool,
+    next_stray_look: Option<Instant>,
+    /// Since when only strays are left.
+    strays_alone_since: Option<Instant>,
+}
+
+/// The living processes of every run, at one moment.
+#[derive(Default)]
+pub(super) struct Members {
+    of_runs: HashMap<Uuid, Vec<i32>>,
+    of_nobody: Vec<i32>,
+}
+
+impl Members {
+    pub fn of(&self, run: Uuid) -> &[i32] {
+        self.of_runs.get(&run).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Kills what belongs to runs that are over: it slipped through while its run was ended.
+    pub fn end_strays(&self) {
+        self.of_nobody.iter().for_each(|&id| send(id, Signal::SIGKILL));
+    }
+}
+
+impl Trees {
+    pub fn leader_started(&mut self, pid: i32, run: Uuid) {
+        self.leaders.insert(pid, run);
+        self.living_leaders += 1;
+        self.children = true;
+    }
+
+    /// The run whose leader this child was.
+    pub fn leader_ended(&mut self, pid: i32) -> Option<Uuid> {
+        let run = self.leaders.get(&pid).copied();
+        self.living_leaders -= usize::from(run.is_some());
+        run
+    }
+
+    pub fn forget(&mut self, leader: i32) {
+        self.leaders.remove(&leader);
+    }
+
+    /// What the kernel said when ended children were collected.
+    pub fn children_exist(&mut self, exist: bool) {
+        self.children = exist;
+        let alone = self.children && self.living_leaders == 0;
+        self.strays_alone_since = alone.then(|| self.strays_alone_since.unwrap_or_else(Instant::now));
+    }
+
+    /// True when there are children that are no leaders, and it makes sense to go on ending them.
+    pub fn has_strays(&self) -> bool {
+        self.strays_alone_since
+            .is_some_and(|since| since.elapsed() < STRAYS_GIVEN_UP)
+    }
+
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let due = self.next_stray_look.unwrap_or(now + STRAY_LOOK);
+        self.children.then(|| {
+            if self.has_strays() {
+                due.min(now + STRAY_LOOK_WHEN_ALONE)
+            } else {
+                due
+            }
+        })
+    }
+
+    pub fn is_look_due(&self, now: Instant) -> bool {
+        self.has_strays() || (self.children && self.next_stray_look.is_none_or(|due| now >= due))
+    }
+
+    /// Looks at all processes; for nothing when the kernel has said that there are no children.
+    pub fn look(&mut self, runs: &HashMap<Uuid, Run>) -> Members {
+        self.next_stray_look = Some(Instant::now() + STRAY_LOOK);
+        if !self.children {
+            self.strays.clear();
+            return Members::default();
+        }
+        let all = self.watcher.look();
+        self.strays.retain(|id, _| all.processes.contains_key(id));
+        let owners = self.owners(&all, runs);
+        let mut members = Members::default();
+        for (&id, process) in &all.processes {
+            if process.zombie {
+                continue;
+            }
+            match all
+                .root_of(id)
+                .and_then(|root| owners.get(&root).copied().flatten())
+            {
+                Some(run) => members.of_runs.entry(run).or_default().push(id),
+                None => members.of_nobody.push(id),
+            }
+        }
+        members
+    }
+
+    /// The run of every child of the launcher; `None` for one whose run is over.
+    fn owners(&mut self, all: &Descendants, runs: &HashMap<Uuid, Run>) -> HashMap<i32, Option<Uuid>> {
+        let roots = all
+            .processes
+            .iter()
+            .filter(|(id, _)| all.root_of(**id) == Some(**id));
+        let mut owners = HashMap::new();
+        for (&id, process) in roots {
+            let living_leader = self
+                .leaders
+                .get(&id)
+                .filter(|run| runs.get(run).is_some_and(Run::leader_lives))
+                .copied();
+            let owner = living_leader.map_or_else(|| self.owner_of_orphan(id, process.session, runs), Some);
+            owners.insert(id, owner);
+        }
+        owners
+    }
+
+    fn owner_of_orphan(&mut self, id: i32, session: i32, runs: &HashMap<Uuid, Run>) -> Option<Uuid> {
+        let by_environment = variable_of(id, RUN_VARIABLE).and_then(|value| Uuid::parse_str(&value).ok());
+        if let Some(run) = by_environment.or_else(|| self.leaders.get(&session).copied()) {
+            return runs.contains_key(&run).then_some(run);
+        }
+        let candidates = self
+            .strays
+            .entry(id)
+            .or_insert_with(|| runs.keys().copied().collect());
+        candidates.retain(|run| runs.contains_key(run));
+        // With several candidates it is given to one that still runs, as long as there is one.
+        let running = candidates
+            .iter()
+            .find(|run| runs.get(run).is_some_and(Run::leader_lives));
+        running.or(candidates.first()).copied()
+    }
+}
