@@ -1,0 +1,195 @@
+//! One decision: may this person do this verb with this handler on this host in its environments. Deny by default.
+//!
+//! Rules (the documentation's page on rights says the same in words):
+//! - A grant matches a host when the host is in the grant's environment and in its host group; an absent part matches
+//!   every host. It matches a handler by id, by tag, or every handler.
+//! - `admin` includes `run`, `run` includes `see`.
+//! - To see a host, one matching grant is enough, whatever handler it names.
+//! - To run, a matching grant is needed in each environment that the host is in: a host that stands in staging and in
+//!   production needs the right in both. A host in no environment needs a grant for any environment.
+//! - A disabled user has no grants. An API token never allows more than its own verb.
+
+use crate::db::schema::{grants, teams_members, users};
+use crate::models::event_handlers::{EventHandler, Risk};
+use crate::models::hosts::Placement;
+use crate::text_enum::text_enum;
+use diesel::expression::SqlLiteral;
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+text_enum! {
+    /// What somebody wants to do, in growing order.
+    Verb {
+        /// See a host, its handlers, runs and their output.
+        See = "see",
+        /// Run, cancel and retry.
+        Run = "run",
+        /// Change the inventory and rights.
+        Admin = "admin",
+    }
+}
+
+/// A row of `grants` that counts for one user.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = grants, check_for_backend(Pg))]
+struct Grant {
+    environments_id: Option<i64>,
+    hostgroups_id: Option<i64>,
+    event_handlers_id: Option<i64>,
+    handler_tag: Option<String>,
+    verb: Verb,
+}
+
+/// Everything that one user may do; load it anew for every request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    grants: Vec<Grant>,
+    ceiling: Option<Verb>,
+}
+
+/// What a person must do before a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirmation {
+    /// One click.
+    None,
+    /// See the exact command and confirm it.
+    Confirm,
+    /// Type the host's name besides.
+    Typed,
+}
+
+impl Access {
+    /// The grants of the user and of their teams. `ceiling` is the verb of the API token that asks, if one does.
+    pub fn load(connection: &mut PgConnection, users_id: i64, ceiling: Option<Verb>) -> QueryResult<Self> {
+        let mine = teams_members::table
+            .filter(teams_members::users_id.eq(users_id))
+            .select(teams_members::teams_id);
+        let enabled = users::table
+            .filter(users::id.eq(users_id))
+            .filter(users::disabled.eq(false));
+        let rows = grants::table
+            .filter(
+                grants::users_id
+                    .eq(users_id)
+                    .or(grants::teams_id.eq_any(mine.nullable())),
+            )
+            .filter(diesel::dsl::exists(enabled))
+            .select(Grant::as_select())
+            .load(connection)?;
+        Ok(Self {
+            grants: rows,
+            ceiling,
+        })
+    }
+
+    /// Whether the person may see the host at all.
+    pub fn may_see(&self, placement: &Placement) -> bool {
+        self.grants.iter().any(|grant| {
+            grant.is_for_group(placement)
+                && (grant.environments_id.is_none()
+                    || placement
+                        .environments
+                        .iter()
+                        .any(|e| Some(e.id) == grant.environments_id))
+        })
+    }
+
+    /// Whether the person may do `verb` with `handler` on a host that is placed so.
+    pub fn may(&self, verb: Verb, placement: &Placement, handler: &EventHandler) -> bool {
+        if self.ceiling.is_some_and(|ceiling| ceiling < verb) {
+            return false;
+        }
+        let fitting: Vec<&Grant> = self
+            .grants
+            .iter()
+            .filter(|grant| {
+                grant.verb >= verb && grant.is_for_handler(handler) && grant.is_for_group(placement)
+            })
+            .collect();
+        let in_environment = |id: Option<i64>| {
+            fitting
+                .iter()
+                .any(|grant| grant.environments_id.is_none() || (id.is_some() && grant.environments_id == id))
+        };
+        let mut ids = placement
+            .environments
+            .iter()
+            .map(|environment| Some(environment.id));
+        match (verb, placement.environments.is_empty()) {
+            (_, true) => in_environment(None),
+            (Verb::See, false) => ids.any(in_environment),
+            (_, false) => ids.all(in_environment),
+        }
+    }
+
+    /// Whether the person may change the inventory and rights: `admin` without any restriction.
+    pub fn is_admin(&self) -> bool {
+        self.ceiling.is_none_or(|ceiling| ceiling == Verb::Admin)
+            && self.grants.iter().any(|grant| {
+                grant.verb == Verb::Admin
+                    && grant.environments_id.is_none()
+                    && grant.hostgroups_id.is_none()
+                    && grant.event_handlers_id.is_none()
+                    && grant.handler_tag.is_none()
+            })
+    }
+
+    /// Whether the person may see anything at all.
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty()
+    }
+}
+
+impl Grant {
+    fn is_for_group(&self, placement: &Placement) -> bool {
+        self.hostgroups_id
+            .is_none_or(|id| placement.hostgroups.iter().any(|(group, _)| *group == id))
+    }
+
+    fn is_for_handler(&self, handler: &EventHandler) -> bool {
+        self.event_handlers_id.is_none_or(|id| id == handler.id)
+            && self
+                .handler_tag
+                .as_ref()
+                .is_none_or(|tag| handler.tags.contains(tag))
+    }
+}
+
+/// The handler's risk on a host that is placed so: where any environment asks for more, a handler that changes
+/// something counts as that; one that only reads stays what it is.
+pub fn effective_risk(handler: &EventHandler, placement: &Placement) -> Risk {
+    if handler.risk == Risk::ReadOnly {
+        return Risk::ReadOnly;
+    }
+    placement
+        .environments
+        .iter()
+        .map(|environment| environment.minimum_risk)
+        .fold(handler.risk, Ord::max)
+}
+
+impl From<Risk> for Confirmation {
+    fn from(risk: Risk) -> Self {
+        match risk {
+            Risk::ReadOnly => Self::None,
+            Risk::Normal => Self::Confirm,
+            Risk::Dangerous => Self::Typed,
+        }
+    }
+}
+
+/// The condition "the user may see the task's host now" for queries over `tasks`; a task whose host was deleted is
+/// seen by nobody but through its own audit.
+pub(crate) fn host_is_visible(users_id: i64) -> SqlLiteral<Bool> {
+    diesel::dsl::sql(&format!(
+        "EXISTS (SELECT 1 FROM grants g JOIN users u ON u.id = {users_id} AND NOT u.disabled \
+         WHERE (g.users_id = {users_id} OR g.teams_id IN (SELECT teams_id FROM teams_members WHERE users_id = {users_id})) \
+         AND tasks.hosts_id IS NOT NULL \
+         AND (g.environments_id IS NULL OR EXISTS (SELECT 1 FROM environments_members em \
+              WHERE em.hosts_id = tasks.hosts_id AND em.environments_id = g.environments_id)) \
+         AND (g.hostgroups_id IS NULL OR EXISTS (SELECT 1 FROM hostgroups_members hm \
+              WHERE hm.hosts_id = tasks.hosts_id AND hm.hostgroups_id = g.hostgroups_id)))"
+    ))
+}

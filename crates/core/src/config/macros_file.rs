@@ -1,0 +1,84 @@
+//! `macros.ini`: macros and secrets that the user defines.
+
+use super::ini::{IniError, IniFile};
+use super::refuse_readable_by_others;
+use crate::macros::{is_name, is_standard};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A value that must not reach argv, pages or logs. It has no `Display`, and `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself: for the environment of a plugin, and for masking.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// The shortest secret that can be masked in output without making the output useless.
+pub const MIN_SECRET_LENGTH: usize = 6;
+
+/// The contents of `macros.ini`.
+#[derive(Debug, Clone, Default)]
+pub struct MacroFile {
+    /// `[macros]`: `USER1` to `USER256`, `ADMINEMAIL`, and any upper-case name that Nagios does not use.
+    pub macros: BTreeMap<String, String>,
+    /// `[secrets]`: given to a plugin as `SELFSERVICE_SECRET_<NAME>` where its handler declares the name.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl MacroFile {
+    /// Reads `path`. A file with secrets that others may read is refused.
+    pub fn read(path: &Path) -> Result<Self, IniError> {
+        let mut file = IniFile::read(path)?;
+        let mut result = Self::default();
+        let mut section = file.section("macros");
+        for (name, value, line) in section.rest() {
+            check_name(&name).map_err(|why| section.error(line, format!("[macros] {name} {why}")))?;
+            if value.contains('\0') {
+                return Err(section.error(line, format!("[macros] {name} must not contain a NUL character")));
+            }
+            result.macros.insert(name, value);
+        }
+        let mut section = file.section("secrets");
+        for (name, value, line) in section.rest() {
+            check_name(&name).map_err(|why| section.error(line, format!("[secrets] {name} {why}")))?;
+            if value.chars().count() < MIN_SECRET_LENGTH {
+                let message = format!(
+                    "[secrets] {name} is too short: it can be masked only with {MIN_SECRET_LENGTH} characters or more"
+                );
+                return Err(section.error(line, message));
+            }
+            if result.macros.contains_key(&name) {
+                return Err(section.error(line, format!("[secrets] {name} stands in [macros] already")));
+            }
+            result.secrets.insert(name, Secret(value));
+        }
+        file.finish()?;
+        if !result.secrets.is_empty() {
+            refuse_readable_by_others(path, "holds secrets")?;
+        }
+        Ok(result)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    if !is_name(name) {
+        return Err(
+            "is not a macro name: use capital letters, digits and '_', beginning with a letter".to_owned(),
+        );
+    }
+    let user_set = name.starts_with("USER") || matches!(name, "ADMINEMAIL" | "ADMINPAGER");
+    if is_standard(name) && !user_set {
+        return Err("is a macro that Nagios defines itself; choose another name".to_owned());
+    }
+    Ok(())
+}

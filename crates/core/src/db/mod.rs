@@ -1,0 +1,17 @@
+//! The connection to PostgreSQL: pool, embedded migrations, listener for notifications, and the schema that diesel
+//! generated from the migrations.
+
+mod listener;
+pub mod migrations;
+mod pool;
+pub(crate) mod schema;
+
+pub use listener::{Listener, Wake};
+pub use pool::{DbError, Pool};
+
+/// The channel that an inserted task wakes; its payload is empty.
+pub const TASK_QUEUED: &str = "selfservice_task_queued";
+/// A task of a manager should end; the payload is its id.
+pub const TASK_CANCEL: &str = "selfservice_task_cancel";
+/// Rows of a task or of its log changed; the payload is a list of task ids, separated by commas.
+pub const TASK_CHANGED: &str = "selfservice_task_changed";

@@ -1,0 +1,453 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    api_tokens (id) {
+        id -> Text,
+        secret_hash -> Bytea,
+        name -> Text,
+        users_id -> Int8,
+        verb -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    audit (id) {
+        id -> Int8,
+        at -> Timestamptz,
+        users_id -> Nullable<Int8>,
+        actor -> Text,
+        identity -> Text,
+        address -> Text,
+        action -> Text,
+        object -> Text,
+        task_id -> Nullable<Uuid>,
+        detail -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    confirmations (nonce) {
+        nonce -> Uuid,
+        users_id -> Int8,
+        plan_hash -> Bytea,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    environments (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+        description -> Text,
+        colour -> Text,
+        minimum_risk -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    environments_members (id) {
+        id -> Int8,
+        environments_id -> Int8,
+        hosts_id -> Int8,
+        hostgroups_id -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    event_handler_revisions (event_handlers_id, revision) {
+        event_handlers_id -> Int8,
+        revision -> Int4,
+        definition -> Jsonb,
+        author -> Text,
+        changed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    event_handlers (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+        description -> Text,
+        plugin -> Text,
+        arguments -> Array<Nullable<Text>>,
+        parameters -> Jsonb,
+        tags -> Array<Nullable<Text>>,
+        secrets -> Array<Nullable<Text>>,
+        risk -> Text,
+        timeout_seconds -> Int4,
+        reason_required -> Bool,
+        repeatable -> Bool,
+        empty_macros -> Bool,
+        enabled -> Bool,
+        runbook_url -> Nullable<Text>,
+        revision -> Int4,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    events_handlers_members (id) {
+        id -> Int8,
+        services_members_id -> Int8,
+        event_handlers_id -> Int8,
+        position -> Int4,
+        direct -> Bool,
+        inherited -> Bool,
+        dropped -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    grants (id) {
+        id -> Int8,
+        users_id -> Nullable<Int8>,
+        teams_id -> Nullable<Int8>,
+        environments_id -> Nullable<Int8>,
+        hostgroups_id -> Nullable<Int8>,
+        event_handlers_id -> Nullable<Int8>,
+        handler_tag -> Nullable<Text>,
+        verb -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    host_aliases (hosts_id, alias) {
+        hosts_id -> Int8,
+        alias -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    hostgroups (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+        description -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    hostgroups_members (hostgroups_id, hosts_id) {
+        hostgroups_id -> Int8,
+        hosts_id -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    hostgroups_services (hostgroups_id, services_id) {
+        hostgroups_id -> Int8,
+        services_id -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    hosts (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+        address -> Text,
+        description -> Text,
+        vars -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    logs (task_id, byte_offset) {
+        task_id -> Uuid,
+        byte_offset -> Int8,
+        first_line -> Int8,
+        stream -> Text,
+        written_at -> Timestamptz,
+        bytes -> Bytea,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    schedule_runs (name, slot) {
+        name -> Text,
+        slot -> Timestamptz,
+        started_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+        exit_code -> Nullable<Int4>,
+        outcome -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    services (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+        description -> Text,
+        vars -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    services_event_handlers (services_id, event_handlers_id) {
+        services_id -> Int8,
+        event_handlers_id -> Int8,
+        position -> Int4,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    services_members (id) {
+        id -> Int8,
+        hosts_id -> Int8,
+        services_id -> Int8,
+        direct -> Bool,
+        dropped -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    services_members_hostgroups (services_members_id, hostgroups_id) {
+        services_members_id -> Int8,
+        hostgroups_id -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    sessions (id) {
+        id -> Uuid,
+        secret_hash -> Bytea,
+        csrf_token -> Text,
+        users_id -> Int8,
+        identity -> Text,
+        address -> Text,
+        user_agent -> Text,
+        created_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    signin_failures (subject) {
+        subject -> Text,
+        failures -> Int4,
+        last_failed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    signin_links (secret_hash) {
+        secret_hash -> Bytea,
+        users_id -> Int8,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    tasks (id) {
+        id -> Uuid,
+        state -> Text,
+        result -> Nullable<Text>,
+        exit_code -> Nullable<Int4>,
+        result_text -> Nullable<Text>,
+        summary -> Nullable<Text>,
+        perfdata -> Nullable<Text>,
+        late -> Bool,
+        event_handlers_id -> Nullable<Int8>,
+        handler_name -> Text,
+        handler_revision -> Int4,
+        hosts_id -> Nullable<Int8>,
+        host_name -> Text,
+        services_id -> Nullable<Int8>,
+        service_name -> Text,
+        environments -> Array<Nullable<Text>>,
+        plugin -> Text,
+        argv -> Array<Nullable<Text>>,
+        parameters -> Jsonb,
+        risk -> Text,
+        timeout_seconds -> Int4,
+        reason -> Nullable<Text>,
+        users_id -> Nullable<Int8>,
+        requester -> Text,
+        identity -> Text,
+        token_verb -> Nullable<Text>,
+        origin -> Text,
+        request_key -> Uuid,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        workers_id -> Nullable<Uuid>,
+        epoch -> Nullable<Int8>,
+        lease_until -> Nullable<Timestamptz>,
+        cancel_requested_at -> Nullable<Timestamptz>,
+        cancel_requested_by -> Nullable<Text>,
+        percent -> Nullable<Int2>,
+        steps -> Jsonb,
+        output_bytes -> Int8,
+        output_lines -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    teams (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    teams_members (teams_id, users_id) {
+        teams_id -> Int8,
+        users_id -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    users (id) {
+        id -> Int8,
+        name -> Text,
+        name_key -> Text,
+        display_name -> Text,
+        password_hash -> Nullable<Text>,
+        disabled -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    workers (id) {
+        id -> Uuid,
+        name -> Text,
+        epoch -> Int8,
+        version -> Text,
+        slots -> Int4,
+        running -> Int4,
+        stopping -> Bool,
+        started_at -> Timestamptz,
+        heartbeat_at -> Timestamptz,
+        alive_until -> Timestamptz,
+    }
+}
+
+diesel::joinable!(api_tokens -> users (users_id));
+diesel::joinable!(confirmations -> users (users_id));
+diesel::joinable!(environments_members -> environments (environments_id));
+diesel::joinable!(environments_members -> hostgroups (hostgroups_id));
+diesel::joinable!(environments_members -> hosts (hosts_id));
+diesel::joinable!(event_handler_revisions -> event_handlers (event_handlers_id));
+diesel::joinable!(events_handlers_members -> event_handlers (event_handlers_id));
+diesel::joinable!(events_handlers_members -> services_members (services_members_id));
+diesel::joinable!(grants -> environments (environments_id));
+diesel::joinable!(grants -> event_handlers (event_handlers_id));
+diesel::joinable!(grants -> hostgroups (hostgroups_id));
+diesel::joinable!(grants -> teams (teams_id));
+diesel::joinable!(grants -> users (users_id));
+diesel::joinable!(host_aliases -> hosts (hosts_id));
+diesel::joinable!(hostgroups_members -> hostgroups (hostgroups_id));
+diesel::joinable!(hostgroups_members -> hosts (hosts_id));
+diesel::joinable!(hostgroups_services -> hostgroups (hostgroups_id));
+diesel::joinable!(hostgroups_services -> services (services_id));
+diesel::joinable!(services_event_handlers -> event_handlers (event_handlers_id));
+diesel::joinable!(services_event_handlers -> services (services_id));
+diesel::joinable!(services_members -> hosts (hosts_id));
+diesel::joinable!(services_members -> services (services_id));
+diesel::joinable!(services_members_hostgroups -> hostgroups (hostgroups_id));
+diesel::joinable!(services_members_hostgroups -> services_members (services_members_id));
+diesel::joinable!(sessions -> users (users_id));
+diesel::joinable!(signin_links -> users (users_id));
+diesel::joinable!(tasks -> event_handlers (event_handlers_id));
+diesel::joinable!(tasks -> hosts (hosts_id));
+diesel::joinable!(tasks -> services (services_id));
+diesel::joinable!(tasks -> users (users_id));
+diesel::joinable!(tasks -> workers (workers_id));
+diesel::joinable!(teams_members -> teams (teams_id));
+diesel::joinable!(teams_members -> users (users_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    api_tokens,
+    audit,
+    confirmations,
+    environments,
+    environments_members,
+    event_handler_revisions,
+    event_handlers,
+    events_handlers_members,
+    grants,
+    host_aliases,
+    hostgroups,
+    hostgroups_members,
+    hostgroups_services,
+    hosts,
+    logs,
+    schedule_runs,
+    services,
+    services_event_handlers,
+    services_members,
+    services_members_hostgroups,
+    sessions,
+    signin_failures,
+    signin_links,
+    tasks,
+    teams,
+    teams_members,
+    users,
+    workers,
+);

@@ -1,0 +1,304 @@
+//! Nagios-compatible macros, expanded inside one argument.
+//!
+//! Where we differ from Nagios Core 4.5, on purpose: a value never makes a new argument; an unknown macro refuses the
+//! task (Nagios leaves it as text, which is how `rm -rf $PATHH$/` happens); a known macro without a value refuses it
+//! too, unless the handler allows that; a secret is refused in an argument. Expansion is one pass: a value is never
+//! expanded again.
+
+use crate::config::MacroFile;
+use chrono::{DateTime, TimeZone};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Macros whose value comes from the inventory, the task or the clock; the rest of the list has values only where an
+/// alert is given. Names from the Nagios Core manual, "Standard Macros".
+const STANDARD: &[&str] = &[
+    "HOSTNAME",
+    "HOSTALIAS",
+    "HOSTDISPLAYNAME",
+    "HOSTADDRESS",
+    "HOSTNOTES",
+    "HOSTSTATE",
+    "HOSTSTATEID",
+    "LASTHOSTSTATE",
+    "HOSTSTATETYPE",
+    "HOSTATTEMPT",
+    "MAXHOSTATTEMPTS",
+    "HOSTEVENTID",
+    "HOSTPROBLEMID",
+    "HOSTDURATION",
+    "HOSTDURATIONSEC",
+    "HOSTDOWNTIME",
+    "HOSTGROUPNAME",
+    "HOSTGROUPNAMES",
+    "HOSTOUTPUT",
+    "LONGHOSTOUTPUT",
+    "HOSTPERFDATA",
+    "LASTHOSTCHECK",
+    "LASTHOSTSTATECHANGE",
+    "SERVICEDESC",
+    "SERVICEDISPLAYNAME",
+    "SERVICENOTES",
+    "SERVICESTATE",
+    "SERVICESTATEID",
+    "LASTSERVICESTATE",
+    "SERVICESTATETYPE",
+    "SERVICEATTEMPT",
+    "MAXSERVICEATTEMPTS",
+    "SERVICEEVENTID",
+    "SERVICEPROBLEMID",
+    "SERVICEDURATION",
+    "SERVICEDURATIONSEC",
+    "SERVICEDOWNTIME",
+    "SERVICEOUTPUT",
+    "LONGSERVICEOUTPUT",
+    "SERVICEPERFDATA",
+    "LASTSERVICECHECK",
+    "LASTSERVICESTATECHANGE",
+    "ENVIRONMENTNAME",
+    "LONGDATETIME",
+    "SHORTDATETIME",
+    "DATE",
+    "TIME",
+    "TIMET",
+    "ADMINEMAIL",
+    "ADMINPAGER",
+    "_TASKUUID",
+    "_TASKUSER",
+];
+
+/// Why an argument could not be expanded. The text is a sentence for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MacroError {
+    /// No such macro.
+    #[error("the macro ${0}$ is not known")]
+    Unknown(String),
+    /// The macro exists, but there is no value here.
+    #[error("the macro ${0}$ has no value here")]
+    Empty(String),
+    /// The macro is a secret.
+    #[error("${0}$ is a secret and must not stand in an argument; name it under the handler's secrets")]
+    Secret(String),
+    /// A dollar sign that opens a macro which nothing closes.
+    #[error("'{0}' has a '$' that opens a macro and none that closes it; write $$ for a dollar sign")]
+    Unclosed(String),
+}
+
+/// Whether `name` can be the name of a macro that a user defines.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Whether Nagios (or this program) defines the macro `name` itself.
+pub fn is_standard(name: &str) -> bool {
+    let numbered = |prefix: &str, last: u32| {
+        name.strip_prefix(prefix)
+            .and_then(|n| n.parse::<u32>().ok())
+            .is_some_and(|n| (1..=last).contains(&n))
+    };
+    STANDARD.contains(&name) || numbered("USER", 256) || numbered("ARG", 32)
+}
+
+/// The macros that one task may use, with their values.
+#[derive(Debug, Clone, Default)]
+pub struct MacroTable {
+    values: BTreeMap<String, String>,
+    secrets: BTreeSet<String>,
+    allow_empty: bool,
+}
+
+impl MacroTable {
+    /// A table with the macros that the user defined; of the secrets it knows the names only.
+    pub fn new(file: &MacroFile) -> Self {
+        Self {
+            values: file.macros.clone(),
+            secrets: file.secrets.keys().cloned().collect(),
+            allow_empty: false,
+        }
+    }
+
+    /// Lets known macros without a value expand to nothing.
+    pub fn allow_empty(&mut self, allow: bool) {
+        self.allow_empty = allow;
+    }
+
+    /// Sets a macro. Custom variables and parameters go by [`MacroTable::set_custom`].
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.values.insert(name.to_owned(), value.into());
+    }
+
+    /// Sets a custom macro: `prefix` is `_HOST`, `_SERVICE` or `_PARAM`; the name counts without case, as Nagios
+    /// stores the names of custom variables.
+    pub fn set_custom(&mut self, prefix: &str, name: &str, value: impl Into<String>) {
+        self.values
+            .insert(format!("{prefix}{}", name.to_uppercase()), value.into());
+    }
+
+    /// Sets the date and time macros, in the zone of `at`. Formats as Nagios's `date_format=iso8601`.
+    pub fn set_time<Z: TimeZone>(&mut self, at: &DateTime<Z>)
+    where
+        Z::Offset: std::fmt::Display,
+    {
+        self.set("LONGDATETIME", at.format("%a %b %e %H:%M:%S %Z %Y").to_string());
+        self.set("SHORTDATETIME", at.format("%Y-%m-%d %H:%M:%S").to_string());
+        self.set("DATE", at.format("%Y-%m-%d").to_string());
+        self.set("TIME", at.format("%H:%M:%S").to_string());
+        self.set("TIMET", at.timestamp().to_string());
+    }
+
+    /// Expands one argument template into exactly one argument.
+    pub fn expand(&self, template: &str) -> Result<String, MacroError> {
+        let mut result = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((text, after)) = rest.split_once('$') {
+            result.push_str(text);
+            // A lone `$` at the end stays what it is, as in Nagios.
+            if after.is_empty() {
+                result.push('$');
+                return Ok(result);
+            }
+            let (name, behind) = after
+                .split_once('$')
+                .ok_or_else(|| MacroError::Unclosed(template.to_owned()))?;
+            match name {
+                "" => result.push('$'),
+                name => result.push_str(self.value(name)?),
+            }
+            rest = behind;
+        }
+        result.push_str(rest);
+        Ok(result)
+    }
+
+    /// The `NAGIOS_*` variables of a plugin's environment: what the inventory and the task say, never the macros that
+    /// the user defined (as Nagios keeps `$USERn$` out of the environment).
+    pub fn nagios_environment(&self) -> Vec<(String, String)> {
+        self.values
+            .iter()
+            .filter(|(name, _)| name.starts_with('_') || (is_standard(name) && !name.starts_with("USER")))
+            .map(|(name, value)| (format!("NAGIOS_{name}"), value.clone()))
+            .collect()
+    }
+
+    fn value(&self, name: &str) -> Result<&str, MacroError> {
+        let custom = ["_HOST", "_SERVICE", "_PARAM"]
+            .into_iter()
+            .find(|prefix| name.starts_with(prefix));
+        let key = match custom {
+            Some(_) => name.to_uppercase(),
+            None => name.to_owned(),
+        };
+        if self.secrets.contains(&key) {
+            return Err(MacroError::Secret(key));
+        }
+        match self.values.get(&key) {
+            Some(value) if !value.is_empty() || self.allow_empty => Ok(value),
+            Some(_) => Err(MacroError::Empty(name.to_owned())),
+            // A parameter is declared by the handler: one that is not is a mistake, not an empty value.
+            None if custom == Some("_PARAM") => Err(MacroError::Unknown(name.to_owned())),
+            None if custom.is_some() || is_standard(name) => {
+                if self.allow_empty {
+                    Ok("")
+                } else {
+                    Err(MacroError::Empty(name.to_owned()))
+                }
+            }
+            None => Err(MacroError::Unknown(name.to_owned())),
+        }
+    }
+}
+
+/// The names of the macros in a template, for checks before anything runs.
+pub fn names_in(template: &str) -> impl Iterator<Item = &str> {
+    template
+        .split('$')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> MacroTable {
+        let mut table = MacroTable::default();
+        table.set("HOSTADDRESS", "10.0.0.1");
+        table.set("USER1", "/usr/lib/nagios/plugins");
+        table.set_custom("_HOST", "sshuser", "ops");
+        table.set_custom("_PARAM", "drain", "30");
+        table.secrets.insert("JENKINS_TOKEN".to_owned());
+        table
+    }
+
+    #[test]
+    fn expands_inside_one_argument() {
+        assert_eq!(
+            table().expand("$_HOSTSSHUSER$@$HOSTADDRESS$").unwrap(),
+            "ops@10.0.0.1"
+        );
+        assert_eq!(table().expand("--drain=$_PARAMdrain$").unwrap(), "--drain=30");
+        assert_eq!(table().expand("costs 5 $$, or so$").unwrap(), "costs 5 $, or so$");
+        assert_eq!(table().expand("$$$HOSTADDRESS$$$").unwrap(), "$10.0.0.1$");
+    }
+
+    #[test]
+    fn values_are_data_and_never_expanded_again() {
+        for value in [
+            "$HOSTADDRESS$",
+            "$$",
+            "; reboot",
+            "a b",
+            "$(x)",
+            "\n",
+            "-oProxyCommand=x",
+            "@file",
+            "'\"",
+        ] {
+            let mut table = table();
+            table.set_custom("_PARAM", "drain", value);
+            assert_eq!(table.expand("<$_PARAMDRAIN$>").unwrap(), format!("<{value}>"));
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_macro() {
+        let refused = |template: &str| table().expand(template).unwrap_err().to_string();
+        assert_eq!(refused("/data/$PATHH$/"), "the macro $PATHH$ is not known");
+        assert_eq!(refused("$hostaddress$"), "the macro $hostaddress$ is not known");
+        assert_eq!(refused("$_PARAMOTHER$"), "the macro $_PARAMOTHER$ is not known");
+        assert_eq!(
+            refused("$_HOSTOTHER$"),
+            "the macro $_HOSTOTHER$ has no value here"
+        );
+        assert_eq!(
+            refused("$SERVICESTATE$"),
+            "the macro $SERVICESTATE$ has no value here"
+        );
+        assert!(refused("$JENKINS_TOKEN$").starts_with("$JENKINS_TOKEN$ is a secret"));
+        assert!(refused("costs $5 or more").contains("$$"));
+    }
+
+    #[test]
+    fn a_handler_may_allow_empty_values_but_never_unknown_names() {
+        let mut table = table();
+        table.allow_empty(true);
+        assert_eq!(table.expand("[$SERVICESTATE$$_HOSTX$]").unwrap(), "[]");
+        assert!(table.expand("$PATHH$").is_err());
+    }
+
+    #[test]
+    fn the_environment_has_no_user_macros() {
+        let names: Vec<_> = table()
+            .nagios_environment()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(
+            names,
+            ["NAGIOS_HOSTADDRESS", "NAGIOS__HOSTSSHUSER", "NAGIOS__PARAMDRAIN"]
+        );
+    }
+}

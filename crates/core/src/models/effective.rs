@@ -1,0 +1,120 @@
+//! What is effective on a host: its services, where each came from, and the handlers of each in the engineer's order.
+
+use super::event_handlers::EventHandler;
+use super::services::Service;
+use crate::db::schema::{event_handlers, events_handlers_members, services, services_members};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+/// A service of a host.
+#[derive(Debug, Clone)]
+pub struct EffectiveService {
+    /// The service.
+    pub service: Service,
+    /// Assigned to the host itself.
+    pub direct: bool,
+    /// Host groups that brought it, by name.
+    pub hostgroups: Vec<String>,
+    /// Its handlers on this host, in order.
+    pub handlers: Vec<EffectiveHandler>,
+}
+
+/// A handler of a service on one host.
+#[derive(Debug, Clone)]
+pub struct EffectiveHandler {
+    /// The handler.
+    pub handler: EventHandler,
+    /// Assigned on this host itself.
+    pub direct: bool,
+    /// Copied from the service.
+    pub inherited: bool,
+}
+
+#[derive(QueryableByName)]
+struct Origin {
+    #[diesel(sql_type = BigInt)]
+    services_members_id: i64,
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+impl EffectiveService {
+    /// The services of a host by name, with their enabled handlers; what was dropped on the host is left out.
+    pub fn of_host(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
+        let members: Vec<(i64, bool, Service)> = services_members::table
+            .inner_join(services::table)
+            .filter(services_members::hosts_id.eq(hosts_id))
+            .filter(services_members::dropped.eq(false))
+            .order(services::name)
+            .select((
+                services_members::id,
+                services_members::direct,
+                Service::as_select(),
+            ))
+            .load(connection)?;
+        let handlers: Vec<(i64, bool, bool, EventHandler)> = events_handlers_members::table
+            .inner_join(event_handlers::table)
+            .inner_join(services_members::table)
+            .filter(services_members::hosts_id.eq(hosts_id))
+            .filter(events_handlers_members::dropped.eq(false))
+            .filter(event_handlers::enabled.eq(true))
+            .order((events_handlers_members::position, event_handlers::name))
+            .select((
+                events_handlers_members::services_members_id,
+                events_handlers_members::direct,
+                events_handlers_members::inherited,
+                EventHandler::as_select(),
+            ))
+            .load(connection)?;
+        let origins: Vec<Origin> = diesel::sql_query(
+            "SELECT o.services_members_id, g.name FROM services_members_hostgroups o \
+             JOIN services_members m ON m.id = o.services_members_id JOIN hostgroups g ON g.id = o.hostgroups_id \
+             WHERE m.hosts_id = $1 ORDER BY g.name",
+        )
+        .bind::<BigInt, _>(hosts_id)
+        .load(connection)?;
+        Ok(members
+            .into_iter()
+            .map(|(id, direct, service)| Self {
+                service,
+                direct,
+                hostgroups: origins
+                    .iter()
+                    .filter(|origin| origin.services_members_id == id)
+                    .map(|origin| origin.name.clone())
+                    .collect(),
+                handlers: handlers
+                    .iter()
+                    .filter(|(member, ..)| *member == id)
+                    .map(|(_, direct, inherited, handler)| EffectiveHandler {
+                        handler: handler.clone(),
+                        direct: *direct,
+                        inherited: *inherited,
+                    })
+                    .collect(),
+            })
+            .collect())
+    }
+
+    /// The enabled handler with this id where it is effective on this service of this host.
+    pub fn handler_on(
+        connection: &mut PgConnection,
+        hosts_id: i64,
+        services_id: i64,
+        event_handlers_id: i64,
+    ) -> QueryResult<Option<EventHandler>> {
+        events_handlers_members::table
+            .inner_join(event_handlers::table)
+            .inner_join(services_members::table)
+            .filter(services_members::hosts_id.eq(hosts_id))
+            .filter(services_members::services_id.eq(services_id))
+            .filter(services_members::dropped.eq(false))
+            .filter(events_handlers_members::dropped.eq(false))
+            .filter(event_handlers::id.eq(event_handlers_id))
+            .filter(event_handlers::enabled.eq(true))
+            .select(EventHandler::as_select())
+            .first(connection)
+            .optional()
+    }
+}

@@ -1,0 +1,250 @@
+//! Event handlers: healing actions, each a plugin with an argument template and the parameters a person is asked for.
+
+use super::TextArray;
+use crate::db::schema::event_handlers;
+use crate::text_enum::text_enum;
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+text_enum! {
+    /// How much a handler can break, in growing order.
+    Risk {
+        /// Changes nothing: one click.
+        ReadOnly = "read-only",
+        /// A confirmation that shows the exact command.
+        Normal = "normal",
+        /// The host's name is typed besides.
+        Dangerous = "dangerous",
+    }
+}
+
+/// A row of `event_handlers`.
+#[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = event_handlers, check_for_backend(Pg))]
+pub struct EventHandler {
+    /// Primary key.
+    pub id: i64,
+    /// Unique name.
+    pub name: String,
+    /// What it does, for the person who may press it.
+    pub description: String,
+    /// Name of the plugin; never a path.
+    pub plugin: String,
+    /// One template an argument.
+    #[diesel(deserialize_as = TextArray)]
+    pub arguments: Vec<String>,
+    /// What the person is asked for; read it with [`EventHandler::parameters`].
+    parameters: serde_json::Value,
+    /// Labels that grants may name.
+    #[diesel(deserialize_as = TextArray)]
+    pub tags: Vec<String>,
+    /// Names of secrets that the plugin gets in its environment.
+    #[diesel(deserialize_as = TextArray)]
+    pub secrets: Vec<String>,
+    /// How much it can break.
+    pub risk: Risk,
+    /// The run is ended after so many seconds.
+    pub timeout_seconds: i32,
+    /// Whether the person must say why.
+    pub reason_required: bool,
+    /// Whether a lost task may be started again without a person.
+    pub repeatable: bool,
+    /// Whether known macros without a value expand to nothing.
+    pub empty_macros: bool,
+    /// A disabled handler is shown to nobody and starts nowhere.
+    pub enabled: bool,
+    /// Where the procedure is described.
+    pub runbook_url: Option<String>,
+    /// Grows by one with every change.
+    pub revision: i32,
+}
+
+text_enum! {
+    /// The type of a parameter.
+    ParameterType {
+        /// One line of text.
+        Text = "text",
+        /// A whole number.
+        Integer = "integer",
+        /// One of a list.
+        Choice = "choice",
+        /// `true` or `false`.
+        Boolean = "boolean",
+    }
+}
+
+/// One thing that a person fills in before a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Name in requests and, in capitals, in the macro `$_PARAMname$`.
+    pub name: String,
+    /// What the form calls it; the name where absent.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// What values there are.
+    #[serde(rename = "type")]
+    pub kind: ParameterType,
+    /// Value that the form starts with.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Whether it must be filled in.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// Text: a regular expression that the whole value must match (linear time, no look-around).
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// Integer: the smallest value.
+    #[serde(default)]
+    pub minimum: Option<i64>,
+    /// Integer: the largest value.
+    #[serde(default)]
+    pub maximum: Option<i64>,
+    /// Choice: the list.
+    #[serde(default)]
+    pub choices: Option<Vec<String>>,
+}
+
+/// The longest text value, in characters.
+const MAX_TEXT_LENGTH: usize = 1000;
+
+fn yes() -> bool {
+    true
+}
+
+impl Parameter {
+    /// Checks a value that a person gave. The error completes "this field ...".
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        if value.is_empty() {
+            return if self.required {
+                Err("must not be empty".to_owned())
+            } else {
+                Ok(())
+            };
+        }
+        if let Some(character) = value.chars().find(|c| crate::names::is_invisible(*c)) {
+            return Err(format!(
+                "must not contain the character U+{:04X}",
+                u32::from(character)
+            ));
+        }
+        match self.kind {
+            ParameterType::Text => check_text(value, self.pattern.as_deref()),
+            ParameterType::Integer => check_integer(value, self.minimum, self.maximum),
+            ParameterType::Choice => {
+                let choices = self.choices.as_deref().unwrap_or_default();
+                if choices.iter().any(|choice| choice == value) {
+                    Ok(())
+                } else {
+                    Err(format!("must be one of {}", choices.join(", ")))
+                }
+            }
+            ParameterType::Boolean if matches!(value, "true" | "false") => Ok(()),
+            ParameterType::Boolean => Err("must be true or false".to_owned()),
+        }
+    }
+
+    /// Checks the definition itself, as an engineer wrote it. The error completes "the parameter ...".
+    pub fn check_definition(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !self.name.starts_with(|c: char| c.is_ascii_alphabetic()) || !self.name.chars().all(plain) {
+            return Err("needs a name of letters, digits and '_' that begins with a letter".to_owned());
+        }
+        let belongs = [
+            ("pattern", self.pattern.is_some(), ParameterType::Text),
+            ("minimum", self.minimum.is_some(), ParameterType::Integer),
+            ("maximum", self.maximum.is_some(), ParameterType::Integer),
+            ("choices", self.choices.is_some(), ParameterType::Choice),
+        ];
+        if let Some((key, _, kind)) = belongs
+            .iter()
+            .find(|(_, given, kind)| *given && *kind != self.kind)
+        {
+            return Err(format!("has '{key}', which only the type {kind} knows"));
+        }
+        if self.kind == ParameterType::Choice && self.choices.as_ref().is_none_or(Vec::is_empty) {
+            return Err("needs 'choices'".to_owned());
+        }
+        if let Some(pattern) = &self.pattern {
+            compile(pattern).map_err(|error| format!("has a pattern that is not understood: {error}"))?;
+        }
+        match self.default.as_deref().filter(|default| !default.is_empty()) {
+            Some(default) => self
+                .check(default)
+                .map_err(|why| format!("has a default that {why}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Anchored as a whole: the value `ok\nrm` must not pass the pattern `ok`.
+fn compile(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::Regex::new(&format!(r"\A(?:{pattern})\z"))
+}
+
+fn check_text(value: &str, pattern: Option<&str>) -> Result<(), String> {
+    // A program that gets the value could read it as an option or as a file to include.
+    if value.starts_with(['-', '@']) {
+        return Err("must not begin with '-' or '@'".to_owned());
+    }
+    if value.chars().count() > MAX_TEXT_LENGTH {
+        return Err(format!("must not be longer than {MAX_TEXT_LENGTH} characters"));
+    }
+    let Some(pattern) = pattern else { return Ok(()) };
+    match compile(pattern) {
+        Ok(regex) if regex.is_match(value) => Ok(()),
+        Ok(_) => Err(format!("must match the pattern {pattern}")),
+        Err(_) => Err(format!(
+            "cannot be checked: the handler's pattern {pattern} is not understood"
+        )),
+    }
+}
+
+fn check_integer(value: &str, minimum: Option<i64>, maximum: Option<i64>) -> Result<(), String> {
+    let inside = |number: i64| minimum.is_none_or(|m| number >= m) && maximum.is_none_or(|m| number <= m);
+    let plain = value
+        .parse::<i64>()
+        .is_ok_and(|number| inside(number) && number.to_string() == value);
+    match (plain, minimum, maximum) {
+        (true, ..) => Ok(()),
+        (false, Some(minimum), Some(maximum)) => {
+            Err(format!("must be a whole number from {minimum} to {maximum}"))
+        }
+        (false, Some(minimum), None) => Err(format!("must be a whole number, {minimum} or more")),
+        (false, None, Some(maximum)) => Err(format!("must be a whole number, {maximum} or less")),
+        (false, None, None) => Err("must be a whole number".to_owned()),
+    }
+}
+
+impl EventHandler {
+    /// The parameters in the order of the form.
+    pub fn parameters(&self) -> Result<Vec<Parameter>, serde_json::Error> {
+        serde_json::from_value(self.parameters.clone())
+    }
+
+    /// The handler with this id.
+    pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
+        event_handlers::table
+            .find(id)
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
+    /// Handlers by name, after the name `after`, at most `limit`.
+    pub fn page(
+        connection: &mut PgConnection,
+        like: &str,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        event_handlers::table
+            .filter(event_handlers::name.gt(after))
+            .filter(event_handlers::name_key.like(super::contains(like)))
+            .order(event_handlers::name)
+            .limit(limit)
+            .select(Self::as_select())
+            .load(connection)
+    }
+}

@@ -1,0 +1,157 @@
+//! Hosts: looking them up by what the outside calls them, and listing those that a person may see.
+
+use crate::db::schema::hosts;
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
+
+/// A row of `hosts`.
+#[derive(Debug, Clone, Queryable, Selectable, Identifiable, QueryableByName)]
+#[diesel(table_name = hosts, check_for_backend(Pg))]
+pub struct Host {
+    /// Primary key.
+    pub id: i64,
+    /// Unique name.
+    pub name: String,
+    /// Host name or IP address that plugins connect to.
+    pub address: String,
+    /// For people.
+    pub description: String,
+    /// Custom variables, name to text.
+    pub vars: serde_json::Value,
+}
+
+/// Where a host belongs: what rights and confirmations depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Placement {
+    /// Environments by name.
+    pub environments: Vec<PlacedEnvironment>,
+    /// Host groups (id, name) by name.
+    pub hostgroups: Vec<(i64, String)>,
+}
+
+/// An environment that a host is in.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub struct PlacedEnvironment {
+    /// The host.
+    #[diesel(sql_type = BigInt)]
+    pub hosts_id: i64,
+    /// The environment.
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    /// Its name.
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    /// Its colour.
+    #[diesel(sql_type = Text)]
+    pub colour: String,
+    /// What handlers count as at least.
+    #[diesel(sql_type = Text)]
+    pub minimum_risk: super::event_handlers::Risk,
+}
+
+#[derive(QueryableByName)]
+struct PlacedGroup {
+    #[diesel(sql_type = BigInt)]
+    hosts_id: i64,
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+impl Host {
+    /// The host with this id.
+    pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
+        hosts::table
+            .find(id)
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
+    /// Hosts that somebody outside may mean by `asked`: the first of these steps that finds any wins: the exact name,
+    /// an alias, the address, the name without port, the name without domain.
+    pub fn looked_up(connection: &mut PgConnection, asked: &str) -> QueryResult<Vec<Self>> {
+        let without_port = asked.rsplit_once(':').filter(|(host, port)| {
+            !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let bare = without_port.map_or(asked, |(host, _)| host);
+        let short = bare
+            .split('.')
+            .next()
+            .filter(|short| !short.is_empty() && *short != bare);
+        let mut candidates = vec![asked];
+        candidates.extend(without_port.map(|(host, _)| host));
+        // The first label of an IP address is no name.
+        candidates.extend(short.filter(|_| bare.parse::<std::net::IpAddr>().is_err()));
+        for candidate in candidates {
+            let found = diesel::sql_query(include_str!("hosts_looked_up.sql"))
+                .bind::<Text, _>(candidate)
+                .bind::<Text, _>(candidate.to_lowercase())
+                .load::<Self>(connection)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Hosts that the user may see, by name after `after`; `like` restricts them to names, addresses and aliases that
+    /// contain it.
+    pub fn visible_page(
+        connection: &mut PgConnection,
+        users_id: i64,
+        like: &str,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        diesel::sql_query(include_str!("hosts_visible_page.sql"))
+            .bind::<BigInt, _>(users_id)
+            .bind::<Text, _>(super::contains(like))
+            .bind::<Text, _>(after)
+            .bind::<BigInt, _>(limit)
+            .load(connection)
+    }
+
+    /// Where each of `ids` belongs, in the same order.
+    pub fn placements(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Placement>> {
+        let environments: Vec<PlacedEnvironment> = diesel::sql_query(
+            "SELECT m.hosts_id, e.id, e.name, e.colour, e.minimum_risk FROM environments_members m \
+             JOIN environments e ON e.id = m.environments_id WHERE m.hosts_id = ANY($1) ORDER BY e.name",
+        )
+        .bind::<Array<BigInt>, _>(ids)
+        .load(connection)?;
+        let groups: Vec<PlacedGroup> = diesel::sql_query(
+            "SELECT m.hosts_id, g.id, g.name FROM hostgroups_members m \
+             JOIN hostgroups g ON g.id = m.hostgroups_id WHERE m.hosts_id = ANY($1) ORDER BY g.name",
+        )
+        .bind::<Array<BigInt>, _>(ids)
+        .load(connection)?;
+        Ok(ids
+            .iter()
+            .map(|id| Placement {
+                environments: environments
+                    .iter()
+                    .filter(|row| row.hosts_id == *id)
+                    .cloned()
+                    .collect(),
+                hostgroups: groups
+                    .iter()
+                    .filter(|row| row.hosts_id == *id)
+                    .map(|row| (row.id, row.name.clone()))
+                    .collect(),
+            })
+            .collect())
+    }
+
+    /// Where one host belongs.
+    pub fn placement(connection: &mut PgConnection, id: i64) -> QueryResult<Placement> {
+        Ok(Self::placements(connection, &[id])?.pop().unwrap_or_default())
+    }
+
+    /// The custom variables as (name, text); a value that is not text is written as JSON.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        super::variables(&self.vars)
+    }
+}

@@ -1,0 +1,51 @@
+//! Services.
+
+use crate::db::schema::services;
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+
+/// A row of `services`.
+#[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = services, check_for_backend(Pg))]
+pub struct Service {
+    /// Primary key.
+    pub id: i64,
+    /// Unique name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Custom variables, name to text.
+    pub vars: serde_json::Value,
+}
+
+impl Service {
+    /// The service with this id.
+    pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
+        services::table
+            .find(id)
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
+    /// Services by name, after the name `after`, at most `limit`.
+    pub fn page(
+        connection: &mut PgConnection,
+        like: &str,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        services::table
+            .filter(services::name.gt(after))
+            .filter(services::name_key.like(super::contains(like)))
+            .order(services::name)
+            .limit(limit)
+            .select(Self::as_select())
+            .load(connection)
+    }
+
+    /// The custom variables as (name, text); a value that is not text is written as JSON.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        super::variables(&self.vars)
+    }
+}

@@ -1,0 +1,26 @@
+//! PostgreSQL's `text[]`, whose elements the generated schema calls nullable.
+
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
+use diesel::sql_types::{Array, Nullable, Text};
+
+/// Reads a `text[]` without NULL elements; a NULL element is an error. For `#[diesel(deserialize_as = TextArray)]`.
+#[derive(Debug, FromSqlRow)]
+pub struct TextArray(Vec<String>);
+
+impl FromSql<Array<Nullable<Text>>, Pg> for TextArray {
+    fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+        let values = <Vec<Option<String>> as FromSql<Array<Nullable<Text>>, Pg>>::from_sql(bytes)?;
+        values
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+            .ok_or_else(|| "a text[] holds NULL".into())
+    }
+}
+
+impl From<TextArray> for Vec<String> {
+    fn from(array: TextArray) -> Self {
+        array.0
+    }
+}

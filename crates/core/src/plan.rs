@@ -1,0 +1,324 @@
+//! From a request to a plan: the exact command, or the reason why not.
+//!
+//! The plan is made when somebody asks and again just before the start. What was confirmed is what runs: where rights,
+//! handler, target or macros changed in between, the second plan differs and the task is rejected.
+
+use crate::access::{Access, Confirmation, Verb, effective_risk};
+use crate::config::MacroFile;
+use crate::macros::{MacroError, MacroTable};
+use crate::models::effective::EffectiveService;
+use crate::models::event_handlers::{EventHandler, Parameter, Risk};
+use crate::models::hosts::{Host, Placement};
+use crate::models::services::Service;
+use crate::models::tasks::{Identity, Origin};
+use crate::queue::NewTask;
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The longest argument, in bytes: Linux refuses more than 128 KiB.
+const MAX_ARGUMENT: usize = 100_000;
+
+/// What somebody wants to run, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The host.
+    pub hosts_id: i64,
+    /// The service on it.
+    pub services_id: i64,
+    /// The handler.
+    pub event_handlers_id: i64,
+    /// Filled-in values by name; an absent one takes its default.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Who asks, as far as the plan depends on it.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    /// The user.
+    pub users_id: i64,
+    /// Their name.
+    pub name: String,
+    /// How they proved it.
+    pub identity: Identity,
+    /// The strongest verb of the API token that asks, if one does.
+    pub token_verb: Option<Verb>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The host, service or handler does not exist, or the requester may not see it: the same answer.
+    #[error("There is no such action on this host, or you may not see it.")]
+    NotFound,
+    /// The requester may see the action, but not run it.
+    #[error("You may see this action, but you have no right to run it here.")]
+    Forbidden,
+    /// Values that cannot be accepted: parameter name to a text that completes "this field ...".
+    #[error("Some values cannot be accepted.")]
+    Parameters(BTreeMap<String, String>),
+    /// An argument template that does not work here.
+    #[error("The handler's argument '{argument}' cannot be filled in: {error}.")]
+    Macro {
+        /// The template.
+        argument: String,
+        /// Why.
+        error: MacroError,
+    },
+    /// An argument that no plugin can be given.
+    #[error("The handler's argument '{argument}' becomes too long or holds a NUL character.")]
+    Argument {
+        /// The template.
+        argument: String,
+    },
+    /// The handler's own definition is broken.
+    #[error("The handler's parameters are not understood: {0}.")]
+    Definition(#[from] serde_json::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Query(#[from] diesel::result::Error),
+}
+
+/// A command that may be run, and everything it was decided from.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The handler.
+    pub handler: EventHandler,
+    /// The host.
+    pub host: Host,
+    /// Where the host belongs.
+    pub placement: Placement,
+    /// The service.
+    pub service: Service,
+    /// The risk on this host.
+    pub risk: Risk,
+    /// Every parameter with its value.
+    pub parameters: BTreeMap<String, String>,
+    /// Every argument.
+    pub argv: Vec<String>,
+    /// `NAGIOS_*` variables for the plugin.
+    pub environment: Vec<(String, String)>,
+    hash: Vec<u8>,
+}
+
+impl Plan {
+    /// Decides on the merged request. `id` and `at` are what the macros for the task's UUID and the time show.
+    pub fn decide(
+        connection: &mut PgConnection,
+        macros: &MacroFile,
+        requester: &Requester,
+        request: &Request,
+        id: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<Self, PlanError> {
+        let host = Host::find(connection, request.hosts_id)?.ok_or(PlanError::NotFound)?;
+        let placement = Host::placement(connection, host.id)?;
+        let service = Service::find(connection, request.services_id)?.ok_or(PlanError::NotFound)?;
+        let handler =
+            EffectiveService::handler_on(connection, host.id, service.id, request.event_handlers_id)?
+                .ok_or(PlanError::NotFound)?;
+        let access = Access::load(connection, requester.users_id, requester.token_verb)?;
+        if !access.may(Verb::See, &placement, &handler) {
+            return Err(PlanError::NotFound);
+        }
+        if !access.may(Verb::Run, &placement, &handler) {
+            return Err(PlanError::Forbidden);
+        }
+        let parameters = merge(&handler.parameters()?, &request.parameters)?;
+        let mut table = MacroTable::new(macros);
+        table.allow_empty(handler.empty_macros);
+        fill(
+            &mut table,
+            &host,
+            &placement,
+            &service,
+            &parameters,
+            &requester.name,
+        );
+        // The hash covers what a person was shown; id and time differ between showing and asking.
+        let shown = expand(
+            &handler,
+            with_task(table.clone(), Uuid::nil(), DateTime::UNIX_EPOCH),
+        )?;
+        let hash = hash(
+            &[host.id, service.id, handler.id, i64::from(handler.revision)],
+            &handler.plugin,
+            &shown,
+        );
+        let table = with_task(table, id, at);
+        Ok(Self {
+            argv: expand(&handler, table.clone())?,
+            environment: table.nagios_environment(),
+            risk: effective_risk(&handler, &placement),
+            handler,
+            host,
+            placement,
+            service,
+            parameters,
+            hash,
+        })
+    }
+
+    /// What the person must do before it runs.
+    pub fn confirmation(&self) -> Confirmation {
+        self.risk.into()
+    }
+
+    /// SHA-256 over what was shown: handler with its revision, target, plugin and arguments.
+    pub fn hash(&self) -> &[u8] {
+        &self.hash
+    }
+
+    /// The row for the queue. `queue_life` is how long it may wait there.
+    pub fn into_task(
+        self,
+        requester: &Requester,
+        id: Uuid,
+        at: DateTime<Utc>,
+        queue_life: Duration,
+        origin: Origin,
+        request_key: Uuid,
+        reason: Option<String>,
+    ) -> NewTask {
+        NewTask {
+            id,
+            event_handlers_id: self.handler.id,
+            handler_name: self.handler.name,
+            handler_revision: self.handler.revision,
+            hosts_id: self.host.id,
+            host_name: self.host.name,
+            services_id: self.service.id,
+            service_name: self.service.name,
+            environments: self
+                .placement
+                .environments
+                .into_iter()
+                .map(|environment| environment.name)
+                .collect(),
+            plugin: self.handler.plugin,
+            argv: self.argv,
+            parameters: serde_json::json!(self.parameters),
+            risk: self.risk,
+            timeout_seconds: self.handler.timeout_seconds,
+            reason,
+            users_id: Some(requester.users_id),
+            requester: requester.name.clone(),
+            identity: requester.identity,
+            token_verb: requester.token_verb,
+            origin,
+            request_key,
+            created_at: at,
+            expires_at: at + queue_life,
+        }
+    }
+}
+
+/// Every declared parameter with its value; complains about all wrong ones at once.
+fn merge(
+    declared: &[Parameter],
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, PlanError> {
+    let mut errors = BTreeMap::new();
+    let mut merged = BTreeMap::new();
+    for parameter in declared {
+        let value = given
+            .get(&parameter.name)
+            .or(parameter.default.as_ref())
+            .cloned()
+            .unwrap_or_default();
+        if let Err(why) = parameter.check(&value) {
+            errors.insert(parameter.name.clone(), why);
+        }
+        merged.insert(parameter.name.clone(), value);
+    }
+    for name in given.keys().filter(|name| !merged.contains_key(*name)) {
+        errors.insert(name.clone(), "is not a parameter of this handler".to_owned());
+    }
+    if errors.is_empty() {
+        Ok(merged)
+    } else {
+        Err(PlanError::Parameters(errors))
+    }
+}
+
+fn fill(
+    table: &mut MacroTable,
+    host: &Host,
+    placement: &Placement,
+    service: &Service,
+    parameters: &BTreeMap<String, String>,
+    requester: &str,
+) {
+    let groups: Vec<&str> = placement
+        .hostgroups
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let environments: Vec<&str> = placement.environments.iter().map(|e| e.name.as_str()).collect();
+    table.set("HOSTNAME", &host.name);
+    table.set("HOSTDISPLAYNAME", &host.name);
+    table.set(
+        "HOSTALIAS",
+        if host.description.is_empty() {
+            &host.name
+        } else {
+            &host.description
+        },
+    );
+    table.set("HOSTADDRESS", &host.address);
+    table.set("HOSTGROUPNAME", groups.first().copied().unwrap_or_default());
+    table.set("HOSTGROUPNAMES", groups.join(","));
+    table.set("ENVIRONMENTNAME", environments.join(","));
+    table.set("SERVICEDESC", &service.name);
+    table.set("SERVICEDISPLAYNAME", &service.name);
+    table.set("_TASKUSER", requester);
+    for (name, value) in host.variables() {
+        table.set_custom("_HOST", &name, value);
+    }
+    for (name, value) in service.variables() {
+        table.set_custom("_SERVICE", &name, value);
+    }
+    for (name, value) in parameters {
+        table.set_custom("_PARAM", name, value);
+    }
+}
+
+fn with_task(mut table: MacroTable, id: Uuid, at: DateTime<Utc>) -> MacroTable {
+    table.set("_TASKUUID", id.to_string());
+    table.set_time(&at);
+    table
+}
+
+fn expand(handler: &EventHandler, table: MacroTable) -> Result<Vec<String>, PlanError> {
+    handler
+        .arguments
+        .iter()
+        .map(|template| {
+            let argument = table.expand(template).map_err(|error| PlanError::Macro {
+                argument: template.clone(),
+                error,
+            })?;
+            if argument.len() > MAX_ARGUMENT || argument.contains('\0') {
+                return Err(PlanError::Argument {
+                    argument: template.clone(),
+                });
+            }
+            Ok(argument)
+        })
+        .collect()
+}
+
+fn hash(ids: &[i64], plugin: &str, argv: &[String]) -> Vec<u8> {
+    let mut hasher = Sha256::new();
+    for id in ids {
+        hasher.update(id.to_be_bytes());
+    }
+    for text in std::iter::once(plugin).chain(argv.iter().map(String::as_str)) {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text);
+    }
+    hasher.finalize().to_vec()
+}

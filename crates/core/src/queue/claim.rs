@@ -1,0 +1,100 @@
+//! The claim is the start fence: committed before anything starts, so that a task starts at most once.
+
+use super::{Id, notify_changed};
+use crate::models::tasks::Task;
+use crate::models::workers::Worker;
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Double, Nullable, Timestamptz, Uuid as SqlUuid};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A task that this manager has and nobody else.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The row.
+    pub task: Task,
+    /// The epoch that guards every later write.
+    pub epoch: i64,
+}
+
+/// Takes up to `limit` queued tasks, oldest first, for the manager. One short statement; nothing stays locked.
+///
+/// A manager whose lease has run out gets nothing: somebody may have declared its tasks lost.
+pub fn claim(
+    connection: &mut PgConnection,
+    worker: &Worker,
+    lease: Duration,
+    limit: usize,
+) -> QueryResult<Vec<Claim>> {
+    let ids: Vec<Uuid> = diesel::sql_query(include_str!("claim.sql"))
+        .bind::<SqlUuid, _>(worker.id)
+        .bind::<BigInt, _>(worker.epoch)
+        .bind::<Double, _>(lease.as_secs_f64())
+        .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
+        .load::<Id>(connection)?
+        .into_iter()
+        .map(|row| row.id)
+        .collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    notify_changed(connection, &ids)?;
+    use crate::db::schema::tasks;
+    let rows: Vec<Task> = tasks::table
+        .filter(tasks::id.eq_any(&ids))
+        .order((tasks::created_at, tasks::id))
+        .select(Task::as_select())
+        .load(connection)?;
+    Ok(rows
+        .into_iter()
+        .map(|task| Claim {
+            task,
+            epoch: worker.epoch,
+        })
+        .collect())
+}
+
+/// What a renewed lease tells about one task.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Renewed {
+    /// The task; still this manager's.
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    /// Somebody asked to end it.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+}
+
+/// Renews the lease of running tasks. An id that is not in the answer is not this manager's any more.
+pub fn renew(
+    connection: &mut PgConnection,
+    epoch: i64,
+    ids: &[Uuid],
+    lease: Duration,
+) -> QueryResult<Vec<Renewed>> {
+    diesel::sql_query(
+        "UPDATE tasks SET lease_until = clock_timestamp() + make_interval(secs => $3) \
+         WHERE id = ANY($2) AND epoch = $1 AND state = 'running' RETURNING id, cancel_requested_at",
+    )
+    .bind::<BigInt, _>(epoch)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Double, _>(lease.as_secs_f64())
+    .load(connection)
+}
+
+/// Gives claimed tasks back that were certainly not started: a clean stop. They are queued again.
+pub fn give_back(connection: &mut PgConnection, epoch: i64, ids: &[Uuid]) -> QueryResult<usize> {
+    let given: Vec<Id> = diesel::sql_query(
+        "UPDATE tasks SET state = 'queued', workers_id = NULL, epoch = NULL, lease_until = NULL, started_at = NULL \
+         WHERE id = ANY($2) AND epoch = $1 AND state = 'running' RETURNING id",
+    )
+    .bind::<BigInt, _>(epoch)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(connection)?;
+    super::notify(connection, crate::db::TASK_QUEUED, "")?;
+    let given: Vec<Uuid> = given.into_iter().map(|row| row.id).collect();
+    notify_changed(connection, &given)?;
+    Ok(given.len())
+}

@@ -1,0 +1,54 @@
+//! Every statement that moves a task between states, and nothing else.
+//!
+//! ```text
+//! queued --claim--> running --finish--> finished
+//!   |  ^               |
+//!   |  '---give_back---'   (only what was not started yet)
+//!   '--cancel, expire, reject--> finished
+//!                      '--rescue--> finished (lost) --finish by the same epoch--> finished (late)
+//! ```
+//!
+//! Every write of a manager is guarded by id, epoch and state; a row that is not in the answer is not the manager's
+//! any more. All times are the database's.
+
+mod cancel;
+mod claim;
+mod enqueue;
+mod finish;
+mod rescue;
+
+pub use cancel::{Cancelled, cancel};
+pub use claim::{Claim, Renewed, claim, give_back, renew};
+pub use enqueue::{Enqueued, NewTask, enqueue};
+pub use finish::{Finish, Progress, finish, progress};
+pub use rescue::{Rescued, expire, rescue};
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use uuid::Uuid;
+
+/// Tells everybody who shows these tasks to look again. Sent when the surrounding transaction commits.
+pub fn notify_changed(connection: &mut PgConnection, ids: &[Uuid]) -> QueryResult<()> {
+    // A payload holds at most 8,000 bytes; an id takes 37.
+    for part in ids.chunks(200) {
+        let payload = part.iter().map(Uuid::to_string).collect::<Vec<_>>().join(",");
+        notify(connection, crate::db::TASK_CHANGED, &payload)?;
+    }
+    Ok(())
+}
+
+fn notify(connection: &mut PgConnection, channel: &str, payload: &str) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_notify($1, $2)")
+        .bind::<Text, _>(channel)
+        .bind::<Text, _>(payload)
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// A row of which only the id matters.
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+}

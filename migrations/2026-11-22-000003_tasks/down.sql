@@ -1,0 +1,3 @@
+DROP TABLE confirmations, logs, tasks, workers;
+DROP FUNCTION notify_task_queued();
+DROP SEQUENCE workers_epoch;

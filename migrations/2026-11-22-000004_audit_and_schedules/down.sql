@@ -1,0 +1,2 @@
+DROP TABLE schedule_runs, audit;
+DROP FUNCTION refuse_audit_change();
