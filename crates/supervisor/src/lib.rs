@@ -5,5 +5,6 @@
 pub mod account;
 pub mod postgres;
 pub mod process;
+pub mod run;
 
 pub use postgres::{PostgresError, PostgresOptions, PrivatePostgres};

@@ -121,7 +121,12 @@ impl PrivatePostgres {
 
     /// Connection URL of a database of this server, as libpq and diesel understand it.
     pub fn url(&self, database: &str) -> String {
-        let host = percent_encode(&self.options.socket_dir.to_string_lossy());
+        Self::url_of(&self.options.socket_dir, database)
+    }
+
+    /// As [`PrivatePostgres::url`] for the server whose socket is in `socket_dir`, running or not.
+    pub fn url_of(socket_dir: &Path, database: &str) -> String {
+        let host = percent_encode(&socket_dir.to_string_lossy());
         format!(
             "postgresql://{SUPERUSER}@/{}?host={host}&port={PORT}",
             percent_encode(database)
