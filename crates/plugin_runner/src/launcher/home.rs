@@ -1,6 +1,7 @@
 //! The launcher's own directory, with a private directory for every run. Several launchers may share one base
 //! directory; each has an entry of its own there and holds a lock in it, so that a later launcher recognises
-//! what a killed one left: files, and processes by their environment.
+//! what a killed one left: files, and processes by their environment or their working directory. (One that shed its
+//! environment, its session, its parent and its directory is found only while its launcher lives.)
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -141,9 +142,8 @@ fn sweep(base: &Path) -> anyhow::Result<()> {
 /// Kills every process that a dead launcher with this directory left.
 fn end_leftovers(path: &Path) {
     let deadline = Instant::now() + SWEEP_WITHIN;
-    let value = path.display().to_string();
     loop {
-        let left = marked(LAUNCHER_VARIABLE, &value);
+        let left = marked(LAUNCHER_VARIABLE, path);
         if left.is_empty() {
             return;
         }

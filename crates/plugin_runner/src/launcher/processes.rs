@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -79,18 +80,24 @@ pub(super) fn variable_of(id: i32, name: &str) -> Option<String> {
     String::from_utf8(value.to_vec()).ok()
 }
 
-/// Every living process whose environment has this value, with everything below it and in its sessions.
-pub(super) fn marked(name: &str, value: &str) -> Vec<i32> {
+/// Where a process works; `None` when it may not be looked into.
+pub(super) fn directory_of(id: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{id}/cwd")).ok()
+}
+
+/// Every living process that was started with `name` set to this directory, or that works below it, with
+/// everything below these processes and in their sessions.
+pub(super) fn marked(name: &str, directory: &Path) -> Vec<i32> {
     let all: HashMap<i32, Process> = all_ids()
         .into_iter()
         .filter_map(|id| Some((id, read_process(id)?)))
         .filter(|(id, process)| !process.zombie && *id != Pid::this().as_raw())
         .collect();
-    let mut found: HashSet<i32> = all
-        .keys()
-        .copied()
-        .filter(|&id| variable_of(id, name).as_deref() == Some(value))
-        .collect();
+    let is_marked = |id: i32| {
+        variable_of(id, name).is_some_and(|value| Path::new(&value) == directory)
+            || directory_of(id).is_some_and(|works_in| works_in.starts_with(directory))
+    };
+    let mut found: HashSet<i32> = all.keys().copied().filter(|&id| is_marked(id)).collect();
     loop {
         let more: Vec<i32> = all
             .iter()

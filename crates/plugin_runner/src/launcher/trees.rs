@@ -1,6 +1,7 @@
 //! Which process belongs to which run. A process below a plugin's own process belongs to it. One that lost its
-//! parent is a child of the launcher, which is a subreaper; its environment tells its run, or its session does,
-//! and one that shed both belongs to whichever run was alive when it was first seen and ends last.
+//! parent is a child of the launcher, which is a subreaper; its environment, its session or its working directory
+//! tells its run, and one that shed them all belongs to whichever run was alive when it was first seen and ends
+//! last.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use uuid::Uuid;
 
-use super::processes::{Descendants, Watcher, send, variable_of};
+use super::processes::{Descendants, Watcher, directory_of, send, variable_of};
 use super::run::Run;
 use crate::command::RUN_VARIABLE;
 
@@ -142,8 +143,15 @@ impl Trees {
     }
 
     fn owner_of_orphan(&mut self, id: i32, session: i32, runs: &HashMap<Uuid, Run>) -> Option<Uuid> {
-        let by_environment = variable_of(id, RUN_VARIABLE).and_then(|value| Uuid::parse_str(&value).ok());
-        if let Some(run) = by_environment.or_else(|| self.leaders.get(&session).copied()) {
+        let by_environment = || variable_of(id, RUN_VARIABLE).and_then(|value| Uuid::parse_str(&value).ok());
+        let by_directory = || {
+            let works_in = directory_of(id)?;
+            runs.values()
+                .find(|run| works_in.starts_with(&run.directory))
+                .map(|run| run.id)
+        };
+        let by_session = self.leaders.get(&session).copied();
+        if let Some(run) = by_environment().or(by_session).or_else(by_directory) {
             return runs.contains_key(&run).then_some(run);
         }
         let candidates = self

@@ -1,0 +1,6 @@
+//! Tests of the runner and the launcher with real processes.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+mod contract;
+mod endings;
