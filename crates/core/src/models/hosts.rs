@@ -70,9 +70,9 @@ impl Host {
             .optional()
     }
 
-    /// Hosts that somebody outside may mean by `asked`: the first of these steps that finds any wins: the exact name,
-    /// an alias, the address, the name without port, the name without domain.
-    pub fn looked_up(connection: &mut PgConnection, asked: &str) -> QueryResult<Vec<Self>> {
+    /// Hosts that somebody outside may mean by `asked`, among those that the user may see: the first of these steps
+    /// that finds any wins: the exact name, an alias, the address, the name without port, the name without domain.
+    pub fn looked_up(connection: &mut PgConnection, users_id: i64, asked: &str) -> QueryResult<Vec<Self>> {
         let without_port = asked.rsplit_once(':').filter(|(host, port)| {
             !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
         });
@@ -89,6 +89,7 @@ impl Host {
             let found = diesel::sql_query(include_str!("hosts_looked_up.sql"))
                 .bind::<Text, _>(candidate)
                 .bind::<Text, _>(candidate.to_lowercase())
+                .bind::<BigInt, _>(users_id)
                 .load::<Self>(connection)?;
             if !found.is_empty() {
                 return Ok(found);

@@ -3,7 +3,7 @@
 use super::TextArray;
 use super::event_handlers::Risk;
 use crate::access::Verb;
-use crate::db::schema::tasks;
+use crate::db::schema::{event_handlers, hosts, services, tasks};
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
 use diesel::pg::{Pg, PgConnection};
@@ -201,12 +201,63 @@ pub struct TaskFilter {
     pub hosts_id: Option<i64>,
     /// Handler.
     pub event_handlers_id: Option<i64>,
+    /// Name of a host as it is called now.
+    pub host: Option<String>,
+    /// Name of a service as it is called now.
+    pub service: Option<String>,
+    /// Name of a handler as it is called now.
+    pub handler: Option<String>,
     /// Requester's name.
     pub requester: Option<String>,
     /// Only those that ended in trouble.
     pub troubled: bool,
     /// Only those older than this one.
     pub before: Option<Uuid>,
+}
+
+impl TaskFilter {
+    fn query(&self) -> tasks::BoxedQuery<'_, Pg> {
+        let mut query = tasks::table.into_boxed();
+        if let Some(state) = self.state {
+            query = query.filter(tasks::state.eq(state));
+        }
+        if let Some(id) = self.hosts_id {
+            query = query.filter(tasks::hosts_id.eq(id));
+        }
+        if let Some(id) = self.event_handlers_id {
+            query = query.filter(tasks::event_handlers_id.eq(id));
+        }
+        // A name that cannot be one has an empty key, which no row has.
+        let key = |name: &str| crate::names::key(name).unwrap_or_default();
+        if let Some(name) = &self.host {
+            let ids = hosts::table
+                .filter(hosts::name_key.eq(key(name)))
+                .select(hosts::id.nullable());
+            query = query.filter(tasks::hosts_id.eq_any(ids));
+        }
+        if let Some(name) = &self.service {
+            let ids = services::table
+                .filter(services::name_key.eq(key(name)))
+                .select(services::id.nullable());
+            query = query.filter(tasks::services_id.eq_any(ids));
+        }
+        if let Some(name) = &self.handler {
+            let ids = event_handlers::table
+                .filter(event_handlers::name_key.eq(key(name)))
+                .select(event_handlers::id.nullable());
+            query = query.filter(tasks::event_handlers_id.eq_any(ids));
+        }
+        if let Some(requester) = &self.requester {
+            query = query.filter(tasks::requester.eq(requester.clone()));
+        }
+        if self.troubled {
+            query = query.filter(tasks::result.eq_any(TROUBLE));
+        }
+        if let Some(before) = self.before {
+            query = query.filter(tasks::id.lt(before));
+        }
+        query
+    }
 }
 
 impl Task {
@@ -249,6 +300,19 @@ impl Task {
             .optional()
     }
 
+    /// How many tasks stand in the queue before this one.
+    pub fn queued_before(&self, connection: &mut PgConnection) -> QueryResult<i64> {
+        tasks::table
+            .filter(tasks::state.eq(TaskState::Queued))
+            .filter(
+                tasks::created_at
+                    .lt(self.created_at)
+                    .or(tasks::created_at.eq(self.created_at).and(tasks::id.lt(self.id))),
+            )
+            .count()
+            .get_result(connection)
+    }
+
     /// Tasks of one host that wait or run, newest first.
     pub fn active_of_host(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
         tasks::table
@@ -288,31 +352,12 @@ impl Task {
         filter: &TaskFilter,
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
-        let mut query = tasks::table
+        filter
+            .query()
+            .filter(crate::access::host_is_visible(users_id))
             .select(Self::as_select())
             .order(tasks::id.desc())
             .limit(limit)
-            .into_boxed();
-        if let Some(state) = filter.state {
-            query = query.filter(tasks::state.eq(state));
-        }
-        if let Some(id) = filter.hosts_id {
-            query = query.filter(tasks::hosts_id.eq(id));
-        }
-        if let Some(id) = filter.event_handlers_id {
-            query = query.filter(tasks::event_handlers_id.eq(id));
-        }
-        if let Some(requester) = &filter.requester {
-            query = query.filter(tasks::requester.eq(requester.clone()));
-        }
-        if filter.troubled {
-            query = query.filter(tasks::result.eq_any(TROUBLE));
-        }
-        if let Some(before) = filter.before {
-            query = query.filter(tasks::id.lt(before));
-        }
-        query
-            .filter(crate::access::host_is_visible(users_id))
             .load(connection)
     }
 }

@@ -88,6 +88,30 @@ impl Worker {
         .map(|_| ())
     }
 
+    /// The manager with this id.
+    pub fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Self>> {
+        workers::table
+            .find(id)
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
+    /// How many tasks the managers that take some now could start at once; `None`: there is no such manager.
+    pub fn free_slots(connection: &mut PgConnection) -> QueryResult<Option<i64>> {
+        #[derive(QueryableByName)]
+        struct Free {
+            #[diesel(sql_type = diesel::sql_types::Nullable<BigInt>)]
+            free: Option<i64>,
+        }
+        diesel::sql_query(
+            "SELECT sum(greatest(slots - running, 0))::bigint AS free FROM workers \
+             WHERE alive_until > clock_timestamp() AND NOT stopping",
+        )
+        .get_result::<Free>(connection)
+        .map(|row| row.free)
+    }
+
     /// How many managers take tasks now.
     pub fn alive_count(connection: &mut PgConnection) -> QueryResult<i64> {
         #[derive(QueryableByName)]
