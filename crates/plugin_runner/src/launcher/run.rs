@@ -131,7 +131,7 @@ impl Run {
         let status = self.status?;
         let over = members.is_empty() || (kill && now >= kill_at + GIVE_UP_AFTER);
         let elapsed = now.saturating_duration_since(self.started);
-        over.then(|| Exited {
+        over.then_some(Exited {
             run: self.id,
             status,
             cause,

@@ -20,7 +20,7 @@ use nix::unistd::{User, geteuid, initgroups, setresgid, setresuid};
 
 use crate::sys;
 
-/// Programs that use select() can't count further.
+/// Programs that use `select()` can't count further.
 const OPEN_FILES: u64 = 1024;
 const BACKLOG: i32 = 16;
 

@@ -2,7 +2,9 @@
 //! threads start, cancel and give credit through a [`Remote`]. All pipes of all runs are read by this one thread.
 
 mod active;
+mod event;
 mod remote;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -12,17 +14,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use thiserror::Error;
 use uuid::Uuid;
 
 use crate::channel::{Channel, Received};
 use crate::client::Launcher;
 use crate::command::RunSpec;
 use crate::outcome::Outcome;
-use crate::progress::Progress;
 use crate::protocol::{Report, Request};
 
-use active::{Active, Ending, Look, READ_BYTES};
+use active::{Active, Ending, READ_BYTES};
+pub use event::{Event, RunnerError, RunnerOptions, Stream};
 pub use remote::Remote;
 use remote::{Command, Waker};
 
@@ -33,98 +34,6 @@ const TOKENS_PER_RUN: u64 = 4;
 const EVENTS_PER_TURN: usize = 64;
 /// So many reads of each pipe follow when the launcher is gone.
 const LOST_READS: usize = 16;
-
-/// Which of a plugin's two outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// What happens to a run, in order: nothing or `Started`, then output and progress, then one `Finished`.
-#[derive(Debug)]
-pub enum Event {
-    /// The plugin's process exists.
-    Started {
-        /// The run.
-        run: Uuid,
-        /// Its process id, on the launcher's machine.
-        pid: i32,
-        /// When this was heard.
-        at: SystemTime,
-    },
-    /// Bytes as they came, at most 64 KiB, cut anywhere.
-    Output {
-        /// The run.
-        run: Uuid,
-        /// From which output.
-        stream: Stream,
-        /// Never empty.
-        bytes: Vec<u8>,
-        /// When they were read.
-        at: SystemTime,
-    },
-    /// A line of the progress FIFO.
-    Progress {
-        /// The run.
-        run: Uuid,
-        /// What it said.
-        progress: Progress,
-        /// When it was read.
-        at: SystemTime,
-    },
-    /// The last event of a run, after its last output.
-    Finished {
-        /// The run.
-        run: Uuid,
-        /// How it ended.
-        outcome: Outcome,
-        /// From the start of the process to the end of its tree; `None` when that is not known.
-        elapsed: Option<Duration>,
-        /// Processes of the run that could not be ended.
-        left: usize,
-        /// When this was known.
-        at: SystemTime,
-    },
-}
-
-/// A runner that can't go on.
-#[derive(Debug, Error)]
-pub enum RunnerError {
-    /// The launcher ended or closed the connection. Every run had its `Finished` event with [`Outcome::Lost`].
-    #[error("the launcher is gone")]
-    LauncherGone,
-    /// The system refused something that the runner needs.
-    #[error("the runner can't go on: {0}")]
-    System(#[from] io::Error),
-}
-
-impl From<Errno> for RunnerError {
-    fn from(error: Errno) -> Self {
-        Self::System(error.into())
-    }
-}
-
-/// How a runner reads.
-#[derive(Debug, Clone, Copy)]
-pub struct RunnerOptions {
-    /// So many bytes of a run's output are handed out before credit must come back ([`Remote::credit`]); until it
-    /// does, the plugin waits at its pipe. `None`: the caller takes everything at once and gives no credit.
-    pub window: Option<usize>,
-    /// A process that left the tree may hold the pipes open; after this they are closed.
-    pub drain: Duration,
-}
-
-impl Default for RunnerOptions {
-    fn default() -> Self {
-        Self {
-            window: None,
-            drain: Duration::from_secs(2),
-        }
-    }
-}
 
 /// See the module's text.
 pub struct Runner {
@@ -397,87 +306,6 @@ impl Runner {
             _ => self.read_progress(run),
         }
         self.watch_as_due(run);
-    }
-
-    /// Reads once; true when there may be more.
-    fn read_output(&mut self, run: Uuid, stream: Stream) -> bool {
-        let Some(active) = self.runs.get_mut(&run) else {
-            return false;
-        };
-        let Some(pipe) = active.pipe(stream) else {
-            return false;
-        };
-        match active::look(pipe, &mut self.buffer) {
-            Look::Bytes(count) => {
-                active.outstanding += count;
-                if let Some(ending) = &mut active.ending {
-                    ending.drained += count;
-                }
-                let bytes = self.buffer.get(..count).unwrap_or_default().to_vec();
-                self.ready.push_back(Event::Output {
-                    run,
-                    stream,
-                    bytes,
-                    at: SystemTime::now(),
-                });
-                true
-            }
-            Look::Empty => false,
-            Look::End => {
-                // Closing takes it out of the epoll: no other descriptor refers to a read end.
-                *active.pipe(stream) = None;
-                false
-            }
-        }
-    }
-
-    fn read_progress(&mut self, run: Uuid) {
-        let Some(active) = self.runs.get_mut(&run) else {
-            return;
-        };
-        let Some(pipe) = &active.progress else { return };
-        if let Look::Bytes(count) = active::look(pipe, &mut self.buffer) {
-            let at = SystemTime::now();
-            for progress in active.lines.push(self.buffer.get(..count).unwrap_or_default()) {
-                self.ready.push_back(Event::Progress { run, progress, at });
-            }
-        }
-    }
-
-    fn watch_progress(&mut self, run: Uuid) {
-        let Some(active) = self.runs.get(&run) else { return };
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, active.serial * TOKENS_PER_RUN + 2);
-        if let Some(pipe) = &active.progress
-            && let Err(error) = self.epoll.add(pipe, event)
-        {
-            tracing::warn!(%run, "its progress can't be watched: {error}");
-        }
-    }
-
-    /// Watches the pipes of a started run, and stops to while the caller owes credit. A pipe is taken out of the
-    /// epoll for that: without any event asked for, it would still report a hang-up again and again.
-    fn watch_as_due(&mut self, run: Uuid) {
-        let window = self.options.window;
-        let Some(active) = self.runs.get_mut(&run) else {
-            return;
-        };
-        let due = active.started && !active.is_out_of_credit(window);
-        if due == active.watched {
-            return;
-        }
-        active.watched = due;
-        let token = active.serial * TOKENS_PER_RUN;
-        for (pipe, token) in [(&active.stdout, token), (&active.stderr, token + 1)] {
-            let Some(pipe) = pipe else { continue };
-            let result = if due {
-                self.epoll.add(pipe, EpollEvent::new(EpollFlags::EPOLLIN, token))
-            } else {
-                self.epoll.delete(pipe)
-            };
-            if let Err(error) = result {
-                tracing::error!(%run, "its output can't be watched: {error}");
-            }
-        }
     }
 
     fn finish_done(&mut self) {

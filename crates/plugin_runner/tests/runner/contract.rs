@@ -1,7 +1,6 @@
 //! What a plugin is given, and what it is taken for: arguments, environment, descriptors, directory, output, exit.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use crate::common::{Nest, Ran, finish, invocation};
@@ -326,24 +325,6 @@ fn many_runs_at_once_keep_their_output_apart() {
         assert_eq!(results[&run].outcome, Some(Outcome::Exit(number)));
         let expected: String = (number..=5000).map(|line| format!("{line}\n")).collect();
         assert_eq!(results[&run].text(), expected);
-    }
-}
-
-#[test]
-fn what_is_no_plugin_is_not_started() {
-    let nest = Nest::new();
-    symlink("/etc/hostname", nest.plugins().join("out")).unwrap();
-    nest.script("empty_interpreter", "");
-    std::fs::write(nest.plugins().join("empty_interpreter"), "#!/no/such/thing\n").unwrap();
-    for (name, part) in [
-        ("../x", "is no plugin name"),
-        ("/bin/sh", "is no plugin name"),
-        ("nosuch", "was not found in"),
-        ("out", "in no plugin directory"),
-        ("empty_interpreter", "needs the interpreter /no/such/thing"),
-    ] {
-        let sentence = nest.run(invocation(name, &[])).sentence().to_owned();
-        assert!(sentence.contains(part), "{name}: {sentence}");
     }
 }
 
