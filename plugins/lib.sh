@@ -145,7 +145,7 @@ progress_write() {
     [ -n "${SELFSERVICE_PROGRESS:-}" ] && [ -w "$SELFSERVICE_PROGRESS" ] && [ -r "$SELFSERVICE_PROGRESS" ] || return 0
     progress_used=$((progress_used + ${#1} + 1))
     if [ "$progress_used" -le 4000 ]; then
-        printf '%s\n' "$1" 1<>"$SELFSERVICE_PROGRESS" 2>/dev/null
+        { printf '%s\n' "$1" 1<>"$SELFSERVICE_PROGRESS"; } 2>/dev/null || :
         return 0
     fi
     jobs >/dev/null 2>&1 # notices that the last writer has ended

@@ -68,9 +68,10 @@ quote() {
     quoted="'$quoted$quote_rest'"
 }
 
-# run_ssh REMOTE-COMMAND: its own messages go to a file, so that standard error is the remote side's alone.
+# run_ssh REMOTE-COMMAND: its own messages go to a file, so that standard error is the remote side's alone. What
+# that one function logs tells a remote exit code of 255 from a lost connection.
 run_ssh() {
-    exec ssh -F none -T -n -E "$work/ssh.log" -p "$port" ${user:+-l "$user"} -i "$identity" \
+    exec ssh -F none -T -n -o LogVerbose='*:client_input_channel_req():*' -E "$work/ssh.log" -p "$port" ${user:+-l "$user"} -i "$identity" \
         -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -o PreferredAuthentications=publickey \
         -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no -o NumberOfPasswordPrompts=0 \
         -o StrictHostKeyChecking="$strict" -o UserKnownHostsFile="\"$known_hosts\"" -o GlobalKnownHostsFile=/dev/null \
@@ -138,9 +139,13 @@ end_remote() {
     exit "$CRITICAL"
 }
 
+# read_messages: leaves what ssh said without being asked for details in $messages.
+read_messages() {
+    messages=$(grep -v client_input_channel_req "$work/ssh.log")
+}
+
 # connection_trouble: leaves what ssh's own messages mean in $reason.
 connection_trouble() {
-    messages=$(cat "$work/ssh.log")
     case $messages in
         *'HOST IDENTIFICATION HAS CHANGED'*) reason="host key: the key of $host differs from the trusted one" ;;
         *'Host key verification failed'* | *'host key is known for'*) reason="host key: the key of $host is not trusted yet" ;;
@@ -149,7 +154,7 @@ connection_trouble() {
         *'Could not resolve hostname'*) reason="name: $host cannot be resolved" ;;
         *'timed out'* | *'Timeout, server'*) reason="time-out: $host did not answer in time" ;;
         *'No route to host'* | *'Network is unreachable'*) reason="network: there is no way to $host" ;;
-        *) show "$messages"; reason="connection: $shown" ;;
+        *) show "${messages:-ssh gave no reason}"; reason="connection: $shown" ;;
     esac
 }
 
@@ -213,7 +218,9 @@ if [ -n "$check" ]; then
     fi
     quote "$remote"
     (run_ssh "exec sh -c $quoted") </dev/null
-    case $? in
+    check_status=$?
+    read_messages
+    case $check_status in
         0) printf 'OK - signed in to %s, nothing was run\n' "$target"; exit "$OK" ;;
         255) connection_trouble; printf 'UNKNOWN - %s\n' "$reason"; exit "$UNKNOWN" ;;
         *) printf 'CRITICAL - signed in to %s, but the command is not there or not allowed\n' "$target"; exit "$CRITICAL" ;;
@@ -241,7 +248,15 @@ wait "$ssh_process"
 status=$?
 wait "$relay_process"
 
-if [ "$status" = 255 ] && [ -s "$work/ssh.log" ]; then
+read_messages
+if [ "$status" = 255 ]; then
+    case $(cat "$work/ssh.log") in
+        *'rtype exit-status'*) ;;
+        *'rtype exit-signal'*) status=signal ;;
+        *) status=lost ;;
+    esac
+fi
+if [ "$status" = lost ]; then
     connection_trouble
     if remote_group; then
         reason="the connection to $host was lost while the command ran; how it ended is not known ($reason)"
@@ -249,14 +264,14 @@ if [ "$status" = 255 ] && [ -s "$work/ssh.log" ]; then
     printf 'UNKNOWN - %s\n' "$reason"
     exit "$UNKNOWN"
 fi
-cat "$work/ssh.log" >&2
+[ -z "$messages" ] || printf '%s\n' "$messages" >&2
 case $status in
     0 | 1 | 2 | 3) exit "$status" ;;
     124) reason="exit code 124: most likely the limit of $timeout s" ;;
     126) reason='exit code 126: the command is not executable there' ;;
     127) reason='exit code 127: the command was not found there' ;;
+    signal) reason='a signal' ;;
     *) reason="exit code $status" ;;
 esac
-[ "$status" -le 128 ] || [ "$status" -ge 255 ] || reason="$reason, that is signal $((status - 128))"
 printf 'CRITICAL - the command ended on %s with %s\n' "$host" "$reason"
 exit "$CRITICAL"
