@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,16 +21,27 @@ pub(super) struct Descendants {
     own: i32,
 }
 
+/// What a look learned is forgotten after this: process ids come around again, though not this soon.
+const FOREIGN_FOR: Duration = Duration::from_secs(2);
+
 /// Looks for descendants again and again. What once was no descendant never becomes one, so it is remembered and
 /// not looked at again while its id is in use; that makes a look on a busy machine cheap.
 #[derive(Default)]
 pub(super) struct Watcher {
     foreign: HashSet<i32>,
+    last: Option<Instant>,
 }
 
 impl Watcher {
     pub fn look(&mut self) -> Descendants {
         let own = Pid::this().as_raw();
+        if self
+            .last
+            .replace(Instant::now())
+            .is_none_or(|last| last.elapsed() > FOREIGN_FOR)
+        {
+            self.foreign.clear();
+        }
         let ids = all_ids();
         let known: HashMap<i32, Process> = ids
             .iter()

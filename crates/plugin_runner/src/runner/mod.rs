@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use uuid::Uuid;
 
 use crate::channel::{Channel, Received};
@@ -60,6 +61,7 @@ impl Runner {
     /// # Errors
     /// The system refuses the descriptors, or the launcher was taken over before.
     pub fn new(mut launcher: Launcher, options: RunnerOptions) -> Result<Self, RunnerError> {
+        raise_open_files();
         let socket = launcher.take_socket().ok_or(RunnerError::LauncherGone)?;
         let channel = Channel::new(socket)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -372,5 +374,14 @@ impl Runner {
             }
         }
         Err(RunnerError::LauncherGone)
+    }
+}
+
+/// Every run has three descriptors here, and the usual limit of 1,024 is soon reached.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!("the limit of open files can't be raised: {error}");
     }
 }

@@ -328,6 +328,37 @@ fn many_runs_at_once_keep_their_output_apart() {
     }
 }
 
+#[test]
+fn a_runner_in_a_thread_is_driven_from_outside() {
+    let nest = Nest::new();
+    let runner = nest.runner();
+    let remote = runner.remote();
+    let (sender, events) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || runner.run(&mut |event| sender.send(event).unwrap()));
+    let (quick, long) = (invocation("true", &[]), invocation("sleep", &["300"]));
+    let ids = (quick.run, long.run);
+    remote.start(quick.into_spec().unwrap()).unwrap();
+    remote.start(long.into_spec().unwrap()).unwrap();
+    remote.cancel(ids.1).unwrap();
+    let mut outcomes = BTreeMap::new();
+    while outcomes.len() < 2 {
+        if let Event::Finished { run, outcome, .. } = events.recv().unwrap() {
+            outcomes.insert(run, outcome);
+        }
+    }
+    assert_eq!(
+        outcomes,
+        BTreeMap::from([(ids.0, Outcome::Exit(0)), (ids.1, Outcome::Cancelled)])
+    );
+    remote.stop().unwrap();
+    thread.join().unwrap().unwrap();
+    assert!(
+        remote
+            .start(invocation("true", &[]).into_spec().unwrap())
+            .is_err()
+    );
+}
+
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

@@ -1,5 +1,6 @@
 //! Every run ends, and nothing of it stays: time-outs, cancellations, and the sudden death of either side.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Nest, Ran, await_processes, eventually, finish, invocation, processes_with, turn_until};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket};
 use nix::unistd::Pid;
 use plugin_runner::{
     Event, Invocation, Launcher, LauncherError, Outcome, Runner, RunnerError, RunnerOptions,
@@ -357,4 +359,40 @@ fn a_listening_launcher_serves_several_and_stops_when_told() {
     assert!(matches!(outcome, Some(Outcome::Lost(sentence)) if sentence.contains("stopped")));
     assert!(service.wait().unwrap().success());
     assert!(processes_with(&other.to_string()).is_empty() && !socket.exists());
+}
+
+#[test]
+fn a_peer_that_talks_nonsense_is_cut_off_alone() {
+    let nest = Nest::new();
+    let socket = nest.work().join("socket");
+    let mut service = nest.service(&socket);
+    eventually("the launcher's socket", || Launcher::connect(&socket).is_ok());
+    let mut runner = Runner::new(Launcher::connect(&socket).unwrap(), RunnerOptions::default()).unwrap();
+    for nonsense in [&b"x"[..], b"f", b"i", b"i{}", b"i{\"Start\":{}}", &[b'i'; 40_000]] {
+        let peer = raw_connection(&socket);
+        send(peer.as_raw_fd(), nonsense, MsgFlags::MSG_NOSIGNAL).unwrap();
+        assert_eq!(recv(peer.as_raw_fd(), &mut [0; 100], MsgFlags::empty()), Ok(0));
+    }
+    let invocation = invocation("true", &[]);
+    let run = invocation.run;
+    runner.start(invocation.into_spec().unwrap());
+    assert_eq!(finish(&mut runner, run).outcome, Some(Outcome::Exit(0)));
+    kill(
+        Pid::from_raw(i32::try_from(service.id()).unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    assert!(service.wait().unwrap().success());
+}
+
+fn raw_connection(path: &Path) -> OwnedFd {
+    let socket = socket(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    connect(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    socket
 }
