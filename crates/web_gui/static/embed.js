@@ -54,7 +54,8 @@
     const heard = (event) => {
       if (event.origin !== popupUrl.origin || event.source !== frame.contentWindow || event.data?.source !== "selfservice-popup") return;
       if (event.data.type === "close") close();
-      if (event.data.type === "resize") frame.style.height = `${Math.min(Math.max(Number(event.data.height) || 0, 160), innerHeight - 80)}px`;
+      if (event.data.type === "resize")
+        frame.style.height = `${Math.min(Math.max(Number(event.data.height) || 0, 160), innerHeight - 80)}px`;
     };
     const close = () => {
       removeEventListener("message", heard);
@@ -82,11 +83,16 @@
     sheet.replaceSync(LOOK);
     root.adoptedStyleSheets = [sheet];
     const backdrop = element("div", { class: "backdrop" });
-    const box = element("div", { class: isLight(asked.theme ?? "auto") ? "box light" : "box", role: "dialog", "aria-modal": "true", "aria-label": "Self Service" });
+    const box = element("div", {
+      class: isLight(asked.theme ?? "auto") ? "box light" : "box",
+      role: "dialog",
+      "aria-modal": "true",
+      "aria-label": "Self Service",
+    });
     const strip = element("div", { class: "strip" });
     const button = element("button", { type: "button", "aria-label": "Close", title: "Close (Escape); a running action goes on" });
     const frame = element("iframe", { src: addressOf(asked), title: "Self Service", allow: "clipboard-write" });
-    button.append("×");
+    button.append("\u00d7");
     strip.append("Self Service", button);
     box.append(strip, frame);
     // Tab must not leave the dialog: the sentinels send the focus back in.

@@ -75,7 +75,8 @@
   chooseTheme();
   document.addEventListener("keydown", searchKey);
   document.addEventListener("DOMContentLoaded", () => {
-    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-theme-switch]"))) switchTheme(button);
+    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-theme-switch]")))
+      switchTheme(button);
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-menu-switch]"))) foldMenu(button);
     for (const time of document.querySelectorAll("time")) localise(time);
   });

@@ -79,7 +79,7 @@ function clock(seconds) {
 /** @param {number} seconds */
 function duration(seconds) {
   if (seconds < 1) return "under 1 s";
-  return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+  return seconds <= 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
 /** @param {string} iso */
@@ -116,7 +116,8 @@ const COLOURS = new Set(["red", "orange", "yellow", "green", "blue", "purple", "
 /** @param {Environment[]} environments */
 function badges(environments) {
   const spans = environments.map((environment) =>
-    h("span", { class: `environment ${COLOURS.has(environment.colour) ? environment.colour : "grey"}` }, environment.name));
+    h("span", { class: `environment ${COLOURS.has(environment.colour) ? environment.colour : "grey"}` }, environment.name),
+  );
   return h("span", { class: "badges" }, ...spans);
 }
 
@@ -176,7 +177,11 @@ class Api {
     let text;
     try {
       response = await fetch(url, {
-        method, headers, body: body ? JSON.stringify(body) : null, credentials: "same-origin", signal: AbortSignal.timeout(15000),
+        method,
+        headers,
+        body: body ? JSON.stringify(body) : null,
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(15000),
       });
       text = await response.text();
     } catch {
@@ -215,7 +220,12 @@ const WORDS = { ok: "OK", warning: "WARNING", critical: "CRITICAL", unknown: "UN
 const MARKS = { ok: "✓", warning: "!", critical: "✕", unknown: "?", none: "–", running: "●", queued: "○" };
 /** @type {Record<string, string>} */
 const RESULTS = {
-  failed: "failed", timed_out: "timed out", cancelled: "Cancelled", lost: "outcome unknown", expired: "Expired in the queue", rejected: "Rejected",
+  failed: "failed",
+  timed_out: "timed out",
+  cancelled: "Cancelled",
+  lost: "outcome unknown",
+  expired: "Expired in the queue",
+  rejected: "Rejected",
 };
 
 /**
@@ -248,9 +258,8 @@ const SGR = /\u001b\[([0-9;:]*)m/g;
 
 /** @param {string} character */
 function visible(character) {
-  const code = character.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return code === 0x7f ? "\u2421" : `\\u${code.toString(16).padStart(4, "0")}`;
+  const code = character.charCodeAt(0).toString(16);
+  return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
 }
 
 /** Cuts one stream's bytes into pieces of text with the classes that its colour codes ask for. All other escapes come out as visible text. */
@@ -262,7 +271,7 @@ class Painter {
 
   /** @param {Uint8Array} bytes @returns {{text: string, class: string}[]} */
   paint(bytes) {
-    const text = (this.#held + this.#decoder.decode(bytes, { stream: true }));
+    const text = this.#held + this.#decoder.decode(bytes, { stream: true });
     const partial = PARTIAL.exec(text);
     this.#held = partial ? partial[0] : "";
     return this.#pieces(partial ? text.slice(0, partial.index) : text);
@@ -333,11 +342,19 @@ class LogView {
   /** @type {Map<string, LogStream>} */
   #streams = new Map();
   #scrolling = false;
+  #settling = false;
 
   /** @param {() => void} changed called when the count or the following changes */
   constructor(changed) {
     this.changed = changed;
-    this.element = h("div", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Output", scroll: () => this.#scrolled() });
+    this.element = h("div", {
+      class: "log",
+      tabindex: 0,
+      role: "log",
+      "aria-live": "off",
+      "aria-label": "Output",
+      scroll: () => this.#scrolled(),
+    });
     this.element.append(h("p", { class: "dim empty" }, "No output yet."));
   }
 
@@ -384,9 +401,19 @@ class LogView {
       });
     }
     this.element.append(fresh);
-    this.#trim();
-    if (this.following) this.#toEnd();
-    this.changed();
+    this.#settle();
+  }
+
+  /** Trimming and scrolling need a layout, so many chunks share one, before the next paint. */
+  #settle() {
+    if (this.#settling) return;
+    this.#settling = true;
+    requestAnimationFrame(() => {
+      this.#settling = false;
+      this.#trim();
+      if (this.following) this.#toEnd();
+      this.changed();
+    });
   }
 
   /** @param {LogStream} stream @param {string} name @param {string} at @param {DocumentFragment} fresh */
@@ -480,11 +507,6 @@ class TaskStream {
     this.#stopped = true;
     document.removeEventListener("visibilitychange", this.visibility);
     this.#close();
-  }
-
-  /** Tries to connect at once, for the person who pressed "Reconnect". */
-  retry() {
-    this.#start();
   }
 
   #start() {
@@ -685,13 +707,16 @@ export class SelfServicePopup extends HTMLElement {
   async start() {
     this.api = new Api(this.getAttribute("api-base") ?? "");
     const task = this.getAttribute("task");
-    await this.attempt(async (current) => {
-      this.session = /** @type {Session} */ (await this.api.get("/session"));
-      this.api.csrfToken = this.session.csrf_token;
-      if (!current()) return;
-      if (task) await this.openTask(task);
-      else await this.open(this.asked, this.getAttribute("handler") ?? "");
-    }, () => void this.start());
+    await this.attempt(
+      async (current) => {
+        this.session = /** @type {Session} */ (await this.api.get("/session"));
+        this.api.csrfToken = this.session.csrf_token;
+        if (!current()) return;
+        if (task) await this.openTask(task);
+        else await this.open(this.asked, this.getAttribute("handler") ?? "");
+      },
+      () => void this.start(),
+    );
   }
 
   /**
@@ -723,21 +748,33 @@ export class SelfServicePopup extends HTMLElement {
    * @param {Asked} asked @param {string} [handler] the id of an action to confirm at once
    */
   async open(asked, handler) {
-    await this.attempt(async (current) => {
-      const view = /** @type {HostView|MatchesView|BrowseView} */ (await this.api.get("/popup", asked));
-      if (!current()) return;
-      if (view.kind === "matches") matchesScreen(this, view, asked);
-      else if (view.kind === "browse") browseScreen(this, view);
-      else hostScreen(this, view, asked, handler);
-    }, () => void this.open(asked, handler));
+    await this.attempt(
+      async (current) => {
+        const view = /** @type {HostView|MatchesView|BrowseView} */ (await this.api.get("/popup", asked));
+        if (!current()) return;
+        if (view.kind === "matches") matchesScreen(this, view, asked);
+        else if (view.kind === "browse") browseScreen(this, view);
+        else hostScreen(this, view, asked, handler);
+      },
+      () => void this.open(asked, handler),
+    );
   }
 
   /** @param {string} id */
   async openTask(id) {
-    await this.attempt(async (current) => {
-      const task = /** @type {Task} */ (await this.api.get(`/tasks/${encodeURIComponent(id)}`));
-      if (current()) new TaskScreen(this, task, "");
-    }, () => void this.openTask(id));
+    await this.attempt(
+      async (current) => {
+        const task = /** @type {Task} */ (await this.api.get(`/tasks/${encodeURIComponent(id)}`));
+        if (current()) new TaskScreen(this, task, "");
+      },
+      () => void this.openTask(id),
+    );
+  }
+
+  /** The page of another task is left for that of the new one; everywhere else the run replaces the content. @param {{task: Task, attached: boolean}} answer */
+  started(answer) {
+    if (this.wide) location.assign(answer.task.page_url);
+    else new TaskScreen(this, answer.task, answer.attached ? ATTACHED : "");
   }
 
   /** Replaces the content of the popup. @param {Content} screen */
@@ -747,9 +784,19 @@ export class SelfServicePopup extends HTMLElement {
     this.#screen = screen;
     const heading = h("h1", { tabindex: -1 }, screen.title);
     const header = h("header", {}, heading, badges(screen.environments ?? []), screen.sub ? h("p", { class: "sub" }, screen.sub) : null);
-    const footer = h("footer", {}, ...(screen.footer ?? []), h("span", { class: "space" }), h("button", { type: "button", class: "link", click: () => this.#keys.showModal() }, "? keys"));
+    const footer = h(
+      "footer",
+      {},
+      ...(screen.footer ?? []),
+      h("span", { class: "space" }),
+      h("button", { type: "button", class: "link", click: () => this.#keys.showModal() }, "? keys"),
+    );
     this.#frame.className = `popup screen-${screen.name}`;
-    this.#frame.replaceChildren(...(this.wide && screen.name === "task" ? [] : [header]), h("div", { class: "body" }, ...screen.body.filter((node) => node !== null)), footer);
+    this.#frame.replaceChildren(
+      ...(this.wide && screen.name === "task" ? [] : [header]),
+      h("div", { class: "body" }, ...screen.body.filter((node) => node !== null)),
+      footer,
+    );
     this.setTitle(screen.title);
     this.#tick();
     if (this.#shown) (screen.focus ?? heading).focus();
@@ -816,7 +863,13 @@ export class SelfServicePopup extends HTMLElement {
 }
 
 function keysDialog() {
-  const keys = [["?", "these keys"], ["Escape", "back, or close"], ["/", "search"], ["f", "follow or pause the output"], ["Tab, Enter", "move and press"]];
+  const keys = [
+    ["?", "these keys"],
+    ["Escape", "back, or close"],
+    ["/", "search"],
+    ["f", "follow or pause the output"],
+    ["Tab, Enter", "move and press"],
+  ];
   const rows = keys.flatMap(([key, meaning]) => [h("dt", {}, h("kbd", {}, key ?? "")), h("dd", {}, meaning ?? "")]);
   const close = h("button", { class: "quiet" }, "Close");
   return h("dialog", { "aria-label": "Keys" }, h("form", { method: "dialog" }, h("h2", {}, "Keys"), h("dl", {}, ...rows), close));
@@ -836,7 +889,14 @@ function button(text, act, look = "quiet", label) {
 
 /** @param {SelfServicePopup} popup @param {() => void} again */
 function signInScreen(popup, again) {
-  const name = h("input", { id: "name", autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 200, required: true });
+  const name = h("input", {
+    id: "name",
+    autocomplete: "username",
+    autocapitalize: "none",
+    spellcheck: "false",
+    maxlength: 200,
+    required: true,
+  });
   const password = h("input", { id: "password", type: "password", autocomplete: "current-password", maxlength: 1000, required: true });
   const send = h("button", { class: "primary" }, "Sign in");
   const answer = h("div", {});
@@ -856,34 +916,81 @@ function signInScreen(popup, again) {
     }
   };
   popup.show({
-    name: "signin", title: "Sign in", sub: "to see the actions that you may use", focus: name,
-    body: [h("form", { submit }, answer, h("label", { for: "name" }, "Name"), name, h("label", { for: "password" }, "Password"), password, h("div", { class: "row end" }, send))],
+    name: "signin",
+    title: "Sign in",
+    sub: "to see the actions that you may use",
+    focus: name,
+    body: [
+      h(
+        "form",
+        { submit },
+        answer,
+        h("label", { for: "name" }, "Name"),
+        name,
+        h("label", { for: "password" }, "Password"),
+        password,
+        h("div", { class: "row end" }, send),
+      ),
+    ],
   });
 }
 
 /** @param {SelfServicePopup} popup @param {Problem} problem @param {() => void} again */
 function problemScreen(popup, problem, again) {
-  const titles = /** @type {Record<number, string>} */ ({ 0: "No connection", 403: "Not permitted", 404: "Not found", 429: "Too many requests", 503: "The database is away" });
+  const titles = /** @type {Record<number, string>} */ ({
+    0: "No connection",
+    403: "Not permitted",
+    404: "Not found",
+    429: "Too many requests",
+    503: "The database is away",
+  });
   const permanent = problem.status === 403 || problem.status === 404;
-  const hint = problem.status === 404 ? "It doesn't exist here, or you have no right to see it. Ask the people who keep the rights, or look at what you may see."
-    : problem.status === 503 || problem.status === 0 ? "Actions that run already go on." : null;
+  const hint =
+    problem.status === 404
+      ? "It doesn't exist here, or you have no right to see it. Ask the people who keep the rights, or look at what you may see."
+      : problem.status === 503 || problem.status === 0
+        ? "Actions that run already go on."
+        : null;
   popup.show({
-    name: "problem", title: titles[problem.status] ?? "Something went wrong",
-    body: [notice(permanent ? "warning" : "critical", problem.message), hint ? h("p", { class: "dim" }, hint) : null,
-      h("div", { class: "row" }, button("All hosts", () => void popup.open({ environment: "", host: "", service: "" })), button("Try again", again, permanent ? "quiet" : "primary"))],
+    name: "problem",
+    title: titles[problem.status] ?? "Something went wrong",
+    body: [
+      notice(permanent ? "warning" : "critical", problem.message),
+      hint ? h("p", { class: "dim" }, hint) : null,
+      h(
+        "div",
+        { class: "row" },
+        button("All hosts", () => void popup.open({ environment: "", host: "", service: "" })),
+        button("Try again", again, permanent ? "quiet" : "primary"),
+      ),
+    ],
   });
 }
 
 /** @param {SelfServicePopup} popup @param {HostBrief[]} hosts @param {Asked} asked */
 function hostRows(popup, hosts, asked) {
-  return hosts.map((host) => h("li", {}, h("button", { type: "button", class: "hostrow", click: () => void popup.open({ ...asked, host: host.name }) },
-    h("b", {}, host.name), badges(host.environments), h("span", { class: "dim" }, [host.address, ...host.hostgroups].filter(Boolean).join(" · ")))));
+  return hosts.map((host) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "hostrow", click: () => void popup.open({ ...asked, host: host.name }) },
+        h("b", {}, host.name),
+        badges(host.environments),
+        h("span", { class: "dim" }, [host.address, ...host.hostgroups].filter(Boolean).join(" · ")),
+      ),
+    ),
+  );
 }
 
 /** @param {SelfServicePopup} popup @param {MatchesView} view @param {Asked} asked */
 function matchesScreen(popup, view, asked) {
   popup.show({
-    name: "matches", title: "Which host?", sub: `${view.hosts.length} hosts match “${view.asked}”`, footer: signedIn(popup),
+    name: "matches",
+    title: "Which host?",
+    sub: `${view.hosts.length} hosts match “${view.asked}”`,
+    footer: signedIn(popup),
     body: [h("ul", { class: "hosts" }, ...hostRows(popup, view.hosts, asked))],
   });
 }
@@ -894,7 +1001,15 @@ function browseScreen(popup, view) {
   const list = h("ul", { class: "hosts" });
   const more = button("More hosts", () => void load(true));
   const nothing = h("p", { class: "nothing" });
-  const search = h("input", { id: "search", type: "search", autocomplete: "off", spellcheck: "false", maxlength: 200, placeholder: "Name, alias or address", input: () => waitThenLoad() });
+  const search = h("input", {
+    id: "search",
+    type: "search",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 200,
+    placeholder: "Name, alias or address",
+    input: () => waitThenLoad(),
+  });
   let next = view.next;
   let turn = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -910,7 +1025,8 @@ function browseScreen(popup, view) {
     else list.replaceChildren(...rows);
     more.hidden = !next;
     nothing.hidden = list.childElementCount > 0;
-    nothing.textContent = search.value ? `No host that you may see matches “${search.value}”.`
+    nothing.textContent = search.value
+      ? `No host that you may see matches “${search.value}”.`
       : "Nothing is assigned to you yet. A person who keeps the rights can grant you an environment and a host group.";
   };
   /** @param {boolean} append */
@@ -929,9 +1045,29 @@ function browseScreen(popup, view) {
   };
   fill(view.hosts, false);
   popup.show({
-    name: "browse", title: "Hosts", sub: "Choose a host to see its actions", focus: search, footer: signedIn(popup), leave: () => clearTimeout(timer),
-    body: [h("form", { role: "search", submit: (/** @type {Event} */ event) => { event.preventDefault(); void load(false); } },
-      h("label", { for: "search" }, "Search hosts"), search), list, nothing, more],
+    name: "browse",
+    title: "Hosts",
+    sub: "Choose a host to see its actions",
+    focus: search,
+    footer: signedIn(popup),
+    leave: () => clearTimeout(timer),
+    body: [
+      h(
+        "form",
+        {
+          role: "search",
+          submit: (/** @type {Event} */ event) => {
+            event.preventDefault();
+            void load(false);
+          },
+        },
+        h("label", { for: "search" }, "Search hosts"),
+        search,
+      ),
+      list,
+      nothing,
+      more,
+    ],
   });
 }
 
@@ -939,12 +1075,18 @@ function browseScreen(popup, view) {
 function signedIn(popup) {
   if (!popup.session) return [];
   const signOut = async () => {
-    await popup.attempt(async () => {
-      await popup.api.delete("/session");
-      signInScreen(popup, () => void popup.start());
-    }, () => void popup.start());
+    await popup.attempt(
+      async () => {
+        await popup.api.delete("/session");
+        signInScreen(popup, () => void popup.start());
+      },
+      () => void popup.start(),
+    );
   };
-  return [`Signed in as ${popup.session.user.display_name || popup.session.user.name}`, h("button", { type: "button", class: "link", click: () => void signOut() }, "Sign out")];
+  return [
+    `Signed in as ${popup.session.user.display_name || popup.session.user.name}`,
+    h("button", { type: "button", class: "link", click: () => void signOut() }, "Sign out"),
+  ];
 }
 
 /** @param {SelfServicePopup} popup @param {HostView} view @param {Asked} asked @param {string} [handler] */
@@ -953,22 +1095,46 @@ function hostScreen(popup, view, asked, handler) {
   const service = view.services.find((one) => one.selected) ?? view.services[0];
   const others = view.services.filter((one) => one !== service);
   const again = { ...asked, host: host.name };
-  const target = (/** @type {Service} */ of, /** @type {Action} */ action) => ({ host, environments: host.environments, service: of, action });
-  const wanted = handler && view.services.flatMap((one) => one.actions.map((action) => ({ one, action }))).find(({ action }) => String(action.handler_id) === handler && action.can_run);
+  const target = (/** @type {Service} */ of, /** @type {Action} */ action) => ({
+    host,
+    environments: host.environments,
+    service: of,
+    action,
+  });
+  const wanted =
+    handler &&
+    view.services
+      .flatMap((one) => one.actions.map((action) => ({ one, action })))
+      .find(({ action }) => String(action.handler_id) === handler && action.can_run);
   if (wanted) {
-    new ConfirmScreen(popup, target(wanted.one, wanted.action), again);
+    new ConfirmScreen(popup, target(wanted.one, wanted.action), () => void popup.open(again));
     return;
   }
   const groups = host.hostgroups.length ? `host groups: ${host.hostgroups.join(", ")}` : "";
   popup.show({
-    name: "host", title: host.name, environments: host.environments, sub: [host.address, groups].filter(Boolean).join(" · "),
+    name: "host",
+    title: host.name,
+    environments: host.environments,
+    sub: [host.address, groups].filter(Boolean).join(" · "),
     footer: [...signedIn(popup), button("All hosts", () => void popup.open({ environment: "", host: "", service: "" }), "link")],
     body: [
       view.managers.sentence ? notice("warning", view.managers.sentence) : null,
       taskSection(popup, "Running now", view.running),
-      service ? actionSection(popup, service, (action) => act(popup, target(service, action), again))
+      service
+        ? actionSection(popup, service, (action) => act(popup, target(service, action), again))
         : h("p", { class: "nothing" }, "No service is assigned to this host, so there is nothing to run."),
-      others.length ? h("section", {}, h("h2", {}, "Other services on this host"), h("div", { class: "chips" }, ...others.map((other) => button(other.name, () => void popup.open({ ...again, service: other.name }))))) : null,
+      others.length
+        ? h(
+            "section",
+            {},
+            h("h2", {}, "Other services on this host"),
+            h(
+              "div",
+              { class: "chips" },
+              ...others.map((other) => button(other.name, () => void popup.open({ ...again, service: other.name }))),
+            ),
+          )
+        : null,
       taskSection(popup, "Recently on this host", view.recent),
     ],
   });
@@ -977,8 +1143,14 @@ function hostScreen(popup, view, asked, handler) {
 /** @param {SelfServicePopup} popup @param {Service} service @param {(action: Action) => void} run */
 function actionSection(popup, service, run) {
   const cards = service.actions.map((action) => actionCard(popup, action, () => run(action)));
-  return h("section", {}, h("h2", {}, `${service.name} · actions`),
-    cards.length ? h("ul", { class: "actions" }, ...cards) : h("p", { class: "nothing" }, "No action is assigned to this service, or none that you may see."));
+  return h(
+    "section",
+    {},
+    h("h2", {}, `${service.name} · actions`),
+    cards.length
+      ? h("ul", { class: "actions" }, ...cards)
+      : h("p", { class: "nothing" }, "No action is assigned to this service, or none that you may see."),
+  );
 }
 
 /** @param {SelfServicePopup} popup @param {Action} action @param {() => void} run */
@@ -986,17 +1158,41 @@ function actionCard(popup, action, run) {
   const active = action.active_task;
   const runbook = webAddress(action.runbook_url);
   const look = action.risk === "read-only" ? "quiet" : "primary";
-  const press = active ? button("Watch", () => void popup.openTask(active.id), "quiet", `Watch ${action.name}`)
-    : action.can_run ? button("Run", run, look, `Run ${action.name}`) : null;
-  return h("li", { class: "action" },
-    h("div", {}, h("b", { class: "name" }, action.name), action.risk === "dangerous" ? h("span", { class: "risk" }, "dangerous") : null,
+  const press = active
+    ? button("Watch", () => void popup.openTask(active.id), "quiet", `Watch ${action.name}`)
+    : action.can_run
+      ? button("Run", run, look, `Run ${action.name}`)
+      : null;
+  return h(
+    "li",
+    { class: "action" },
+    h(
+      "div",
+      {},
+      h("b", { class: "name" }, action.name),
+      action.risk === "dangerous" ? h("span", { class: "risk" }, "dangerous") : null,
       action.description ? h("p", { class: "dim" }, action.description) : null,
-      h("p", { class: "dim" }, dots(action.recent), experience(action), runbook ? " · " : null,
-        runbook ? h("a", { href: runbook, target: "_blank", rel: "noopener noreferrer" }, "Runbook") : null),
-      active ? h("p", { class: "now" }, `${active.state === "running" ? "running" : "waiting"} now by ${active.requester} · `,
-        h("span", { "data-since": active.started_at ?? active.created_at }), active.step ? ` · ${active.step}` : null) : null,
-      !action.can_run ? h("p", { class: "dim" }, "You may see this action, but not run it.") : null),
-    press);
+      h(
+        "p",
+        { class: "dim" },
+        dots(action.recent),
+        experience(action),
+        runbook ? " · " : null,
+        runbook ? h("a", { href: runbook, target: "_blank", rel: "noopener noreferrer" }, "Runbook") : null,
+      ),
+      active
+        ? h(
+            "p",
+            { class: "now" },
+            `${active.state === "running" ? "running" : "waiting"} now by ${active.requester} · `,
+            h("span", { "data-since": active.started_at ?? active.created_at }),
+            active.step ? ` · ${active.step}` : null,
+          )
+        : null,
+      !action.can_run ? h("p", { class: "dim" }, "You may see this action, but not run it.") : null,
+    ),
+    press,
+  );
 }
 
 /** @param {Severity[]} recent */
@@ -1011,7 +1207,8 @@ function dots(recent) {
 function experience(action) {
   const { recent } = action;
   const helped = recent.filter((severity) => severity === "ok").length;
-  const verb = action.risk === "read-only" ? "read only" : recent.length ? `helped ${helped} of ${recent.length} times` : "not run here yet";
+  const verb =
+    action.risk === "read-only" ? "read only" : recent.length ? `helped ${helped} of ${recent.length} times` : "not run here yet";
   return action.typical_seconds === null ? verb : `${verb} · about ${duration(action.typical_seconds)}`;
 }
 
@@ -1020,8 +1217,16 @@ function taskSection(popup, title, tasks) {
   if (!tasks.length) return null;
   const rows = tasks.map((task) => {
     const { tone, word } = wordOf(task);
-    const what = h("span", {}, button(task.handler.name, () => void popup.openTask(task.id), "link", `${task.handler.name}, ${word}`), h("span", { class: "dim" }, ` ${task.service.name}`));
-    const since = task.state === "finished" ? ago(task.finished_at ?? task.created_at) : h("span", { "data-since": task.started_at ?? task.created_at });
+    const what = h(
+      "span",
+      {},
+      button(task.handler.name, () => void popup.openTask(task.id), "link", `${task.handler.name}, ${word}`),
+      h("span", { class: "dim" }, ` ${task.service.name}`),
+    );
+    const since =
+      task.state === "finished"
+        ? ago(task.finished_at ?? task.created_at)
+        : h("span", { "data-since": task.started_at ?? task.created_at });
     return h("li", {}, h("b", { class: `tone ${tone}` }, word), what, h("span", { class: "dim when" }, `${task.requester} · `, since));
   });
   return h("section", {}, h("h2", {}, title), h("ul", { class: "tasks" }, ...rows));
@@ -1035,14 +1240,29 @@ function taskSection(popup, title, tasks) {
 function act(popup, target, asked) {
   const { action } = target;
   if (action.confirmation === "typed" && popup.hasAttribute("foreign-frame")) {
-    const query = new URLSearchParams({ environment: asked.environment, host: target.host.name, service: target.service.name, handler: String(action.handler_id) });
-    window.open(`/popup?${query}`, "_blank", "noopener");
+    const query = new URLSearchParams({
+      environment: asked.environment,
+      host: target.host.name,
+      service: target.service.name,
+      handler: String(action.handler_id),
+    });
+    window.open(`${location.pathname}?${query}`, "_blank", "noopener");
   } else if (action.confirmation === "none" && !action.parameters.length && !action.reason_required) {
-    void popup.attempt(async () => {
-      const answer = await popup.api.post("/tasks", { ...ids(target), parameters: {}, reason: null, nonce: null, typed_host: null, request_key: uuid() });
-      new TaskScreen(popup, answer.task, answer.attached ? ATTACHED : "");
-    }, () => void popup.open(asked));
-  } else new ConfirmScreen(popup, target, asked);
+    void popup.attempt(
+      async () => {
+        const answer = await popup.api.post("/tasks", {
+          ...ids(target),
+          parameters: {},
+          reason: null,
+          nonce: null,
+          typed_host: null,
+          request_key: uuid(),
+        });
+        popup.started(answer);
+      },
+      () => void popup.open(asked),
+    );
+  } else new ConfirmScreen(popup, target, () => void popup.open(asked));
 }
 
 const ATTACHED = "This action was running here already: you see that run, a second one was not started.";
@@ -1064,32 +1284,47 @@ class ConfirmScreen {
   /** @type {Map<string, Field>} */
   #fields = new Map();
 
-  /** @param {SelfServicePopup} popup @param {Target} target @param {Asked} asked */
-  constructor(popup, target, asked) {
+  /** @param {SelfServicePopup} popup @param {Target} target @param {() => void} back */
+  constructor(popup, target, back) {
     this.popup = popup;
     this.target = target;
-    this.asked = asked;
+    this.back = back;
     const { action, host, service } = target;
     this.command = h("pre", { class: "command", tabindex: 0, "aria-label": "Command" }, "…");
     this.answer = h("div", {});
-    this.typed = action.confirmation === "typed" ? textField("typed", `Dangerous: type the host name ${host.name} to confirm`, { spellcheck: "false", autocomplete: "off" }) : null;
+    this.typed =
+      action.confirmation === "typed"
+        ? textField("typed", `Dangerous: type the host name ${host.name} to confirm`, { spellcheck: "false", autocomplete: "off" })
+        : null;
     this.reason = textField("reason", action.reason_required ? "Reason (required)" : "Reason (optional, recorded)", { maxlength: 1000 });
     this.run = h("button", { class: "primary", disabled: true }, `Run on ${host.name}`);
     for (const parameter of action.parameters) this.#fields.set(parameter.name, parameterField(parameter));
     const fields = [...this.#fields.values(), this.typed, this.reason].filter((field) => field !== null);
-    const form = h("form", { novalidate: true, submit: (/** @type {Event} */ event) => this.#submitted(event), input: (/** @type {Event} */ event) => this.#typedSomething(event) },
-      this.answer, h("h2", {}, "This runs"), this.command, ...fields.map((field) => field.element),
-      h("div", { class: "row" }, button("Back", () => this.#back()), this.run));
+    const form = h(
+      "form",
+      {
+        novalidate: true,
+        submit: (/** @type {Event} */ event) => this.#submitted(event),
+        input: (/** @type {Event} */ event) => this.#typedSomething(event),
+      },
+      this.answer,
+      h("h2", {}, "This runs"),
+      this.command,
+      ...fields.map((field) => field.element),
+      h("div", { class: "row" }, button("Back", back), this.run),
+    );
     popup.show({
-      name: "confirm", title: action.name, environments: target.environments, sub: `${host.name} · ${service.name}`, back: () => this.#back(),
-      focus: fields[0] && fields[0] !== this.reason ? fields[0].input : this.run, leave: () => clearTimeout(this.#timer),
-      footer: [`Time-out ${duration(action.timeout_seconds)} · recorded in the audit log`], body: [action.description ? h("p", { class: "dim" }, action.description) : null, form],
+      name: "confirm",
+      title: action.name,
+      environments: target.environments,
+      sub: `${host.name} · ${service.name}`,
+      back,
+      focus: fields[0] && fields[0] !== this.reason ? fields[0].input : this.run,
+      leave: () => clearTimeout(this.#timer),
+      footer: [`Time-out ${duration(action.timeout_seconds)} · recorded in the audit log`],
+      body: [action.description ? h("p", { class: "dim" }, action.description) : null, form],
     });
     void this.#replan();
-  }
-
-  #back() {
-    void this.popup.open(this.asked);
   }
 
   /** @param {Event} event */
@@ -1131,16 +1366,26 @@ class ConfirmScreen {
   /** @param {unknown} error */
   #planFailed(error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.status === 401) this.popup.problem(error, () => new ConfirmScreen(this.popup, this.target, this.asked));
-    else if (Object.keys(error.errors).length) this.#complain(error.errors);
-    else this.answer.replaceChildren(notice("critical", error.message, button("Try again", () => void this.#replan())));
+    if (error.status === 401) this.popup.problem(error, () => new ConfirmScreen(this.popup, this.target, this.back));
+    else if (Object.keys(error.errors).length) {
+      this.command.textContent = "Shown as soon as the values below are allowed.";
+      this.#complain(error.errors);
+    } else
+      this.answer.replaceChildren(
+        notice(
+          "critical",
+          error.message,
+          button("Try again", () => void this.#replan()),
+        ),
+      );
   }
 
   /** @param {Record<string, string>} errors by parameter; all others are fine */
   #complain(errors) {
     this.answer.replaceChildren();
     for (const [name, field] of this.#fields) field.complain(errors[name] ?? "");
-    for (const [name, sentence] of Object.entries(errors)) if (!this.#fields.has(name)) this.answer.append(notice("critical", `${name}: ${sentence}`));
+    for (const [name, sentence] of Object.entries(errors))
+      if (!this.#fields.has(name)) this.answer.append(notice("critical", `${name}: ${sentence}`));
   }
 
   #values() {
@@ -1165,10 +1410,14 @@ class ConfirmScreen {
     this.answer.replaceChildren();
     try {
       const answer = await this.popup.api.post("/tasks", {
-        ...ids(this.target), parameters: this.#values(), reason: this.reason.value().trim() || null, nonce: this.#plan?.nonce ?? null,
-        typed_host: this.typed ? this.typed.value().trim() : null, request_key: this.#requestKey,
+        ...ids(this.target),
+        parameters: this.#values(),
+        reason: this.reason.value().trim() || null,
+        nonce: this.#plan?.nonce ?? null,
+        typed_host: this.typed ? this.typed.value().trim() : null,
+        request_key: this.#requestKey,
       });
-      new TaskScreen(this.popup, answer.task, answer.attached ? ATTACHED : "");
+      this.popup.started(answer);
     } catch (error) {
       this.#sending = false;
       this.#refused(error);
@@ -1180,12 +1429,14 @@ class ConfirmScreen {
   #refused(error) {
     if (!(error instanceof Problem)) throw error;
     if (error.status === 401) {
-      this.popup.problem(error, () => new ConfirmScreen(this.popup, this.target, this.asked));
+      this.popup.problem(error, () => new ConfirmScreen(this.popup, this.target, this.back));
       return;
     }
     this.#complain(error.errors);
     const { taskId } = error;
-    this.answer.prepend(notice("critical", error.message, taskId ? button("Watch that run", () => void this.popup.openTask(taskId)) : null));
+    this.answer.prepend(
+      notice("critical", error.message, taskId ? button("Watch that run", () => void this.popup.openTask(taskId)) : null),
+    );
     if (error.status === 409 || error.status === 400) {
       this.#plan = null;
       if (!Object.keys(error.errors).length) void this.#replanQuietly();
@@ -1243,8 +1494,19 @@ function parameterField(parameter) {
     return field(id, label, input, () => input.value);
   }
   const { minimum, maximum } = parameter;
-  const range = minimum !== null && maximum !== null ? ` (${minimum} to ${maximum})` : minimum !== null ? ` (at least ${minimum})` : maximum !== null ? ` (at most ${maximum})` : "";
-  const made = textField(id, label + range + (parameter.required ? "" : " (optional)"), { autocomplete: "off", spellcheck: "false", inputmode: parameter.type === "integer" ? "numeric" : null });
+  const range =
+    minimum !== null && maximum !== null
+      ? ` (${minimum} to ${maximum})`
+      : minimum !== null
+        ? ` (at least ${minimum})`
+        : maximum !== null
+          ? ` (at most ${maximum})`
+          : "";
+  const made = textField(id, label + range + (parameter.required ? "" : " (optional)"), {
+    autocomplete: "off",
+    spellcheck: "false",
+    inputmode: parameter.type === "integer" ? "numeric" : null,
+  });
   made.input.value = parameter.default ?? "";
   return made;
 }
@@ -1261,7 +1523,11 @@ class TaskScreen {
     this.task = task;
     this.notices = h("div", {});
     this.head = h("div", { class: "row head" });
-    this.bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 }, h("i", {}));
+    this.bar = h(
+      "div",
+      { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 },
+      h("i", {}),
+    );
     this.steps = h("ol", { class: "steps", "aria-label": "Steps" });
     this.log = new LogView(() => this.#logChanged());
     this.after = h("div", { class: "row after" });
@@ -1271,16 +1537,29 @@ class TaskScreen {
     this.facts = h("p", { class: "dim facts" });
     if (remark) this.notices.append(notice("plain", remark));
     popup.show({
-      name: "task", title: task.handler.name, environments: task.environments, sub: `${task.host.name} · ${task.service.name} · by ${task.requester} · ${task.id.slice(0, 13)}…`,
+      name: "task",
+      title: task.handler.name,
+      environments: task.environments,
+      sub: `${task.host.name} · ${task.service.name} · by ${task.requester} · ${task.id.slice(0, 13)}…`,
       body: [this.notices, this.head, this.bar, this.steps, this.log.element, this.facts, this.after],
-      footer: [this.count, this.follow, this.connection, h("span", { class: "space" }),
-        h("a", { href: popup.api.url(`/tasks/${task.id}/log/raw`), download: `task-${task.id}.log` }, "Raw"), this.#copyButton()],
-      back: popup.wide ? null : () => this.#back(), leave: () => this.stream.stop(),
+      footer: [
+        this.count,
+        this.follow,
+        this.connection,
+        h("span", { class: "space" }),
+        h("a", { href: popup.api.url(`/tasks/${task.id}/log/raw`), download: `task-${task.id}.log` }, "Raw"),
+        this.#copyButton(),
+      ],
+      back: popup.wide ? null : () => this.#back(),
+      leave: () => this.stream.stop(),
     });
     const offset = task.output_bytes > WHOLE_LOG_BYTES ? task.output_bytes - TAIL_BYTES : 0;
     if (offset) this.log.remark("The output is long: its last part is shown here, all of it is in Raw.");
     this.stream = new TaskStream(popup.api, task.id, offset, {
-      task: (fresh) => this.#update(fresh), chunk: (chunk, bytes) => this.log.add(chunk, bytes), end: () => this.#ended(), mode: () => this.#connectionChanged(),
+      task: (fresh) => this.#update(fresh),
+      chunk: (chunk, bytes) => this.log.add(chunk, bytes),
+      end: () => this.#ended(),
+      mode: () => this.#connectionChanged(),
       problem: (problem) => popup.problem(problem, () => void popup.openTask(task.id)),
     });
     this.#update(task);
@@ -1306,10 +1585,21 @@ class TaskScreen {
     const { tone, word } = wordOf(task);
     const detail = task.state === "finished" ? detailOf(task) : "";
     const since = task.state === "running" ? task.started_at : task.created_at;
-    const pill = h("span", { class: `pill ${tone}` }, h("span", { "aria-hidden": "true" }, MARKS[tone]), ` ${word}`, detail ? ` · ${detail}` : null,
-      task.state !== "finished" && since ? " · " : null, task.state !== "finished" && since ? h("span", { "data-since": since }, clock(this.popup.api.secondsSince(since))) : null);
-    const took = task.started_at && task.finished_at ? `took ${duration((Date.parse(task.finished_at) - Date.parse(task.started_at)) / 1000)}` : "";
-    const side = task.state === "finished" ? h("span", { class: "dim" }, [took, task.late ? "delivered late" : ""].filter(Boolean).join(" · ")) : this.#cancelControl();
+    const pill = h(
+      "span",
+      { class: `pill ${tone}` },
+      h("span", { "aria-hidden": "true" }, MARKS[tone]),
+      ` ${word}`,
+      detail ? ` · ${detail}` : null,
+      task.state !== "finished" && since ? " · " : null,
+      task.state !== "finished" && since ? h("span", { "data-since": since }, clock(this.popup.api.secondsSince(since))) : null,
+    );
+    const took =
+      task.started_at && task.finished_at ? `took ${duration((Date.parse(task.finished_at) - Date.parse(task.started_at)) / 1000)}` : "";
+    const side =
+      task.state === "finished"
+        ? h("span", { class: "dim" }, [took, task.late ? "delivered late" : ""].filter(Boolean).join(" · "))
+        : this.#cancelControl();
     // The buttons keep the focus where nothing but the time has changed.
     const key = [pill.className, word, detail, task.cancel_requested_at, task.can_cancel, this.#cancelling, took].join("|");
     if (this.head.dataset.key === key) return;
@@ -1324,7 +1614,13 @@ class TaskScreen {
     if (task.cancel_requested_at) return h("span", { class: "dim" }, `Cancelling, asked by ${task.cancel_requested_by ?? "somebody"}…`);
     if (!task.can_cancel) return null;
     if (!this.#cancelling) return button("Cancel", () => this.#askCancel(true), "danger");
-    return h("span", { class: "asking", role: "group", "aria-label": "Cancel this run?" }, "End this run?", button("End it", () => void this.#cancel(), "danger"), button("Let it run", () => this.#askCancel(false)));
+    return h(
+      "span",
+      { class: "asking", role: "group", "aria-label": "Cancel this run?" },
+      "End this run?",
+      button("End it", () => void this.#cancel(), "danger"),
+      button("Let it run", () => this.#askCancel(false)),
+    );
   }
 
   /** @param {boolean} asking */
@@ -1352,11 +1648,22 @@ class TaskScreen {
     /** @type {HTMLElement} */ (this.bar.firstElementChild).style.width = `${Math.min(100, Math.max(0, percent ?? 0))}%`;
     const marks = { waiting: "○", running: "●", done: "✓", failed: "✕" };
     this.steps.hidden = !task.steps.length;
-    this.steps.replaceChildren(...task.steps.map((step) => h("li", { class: step.state, "aria-current": step.state === "running" ? "step" : null },
-      h("span", { class: "mark", "aria-hidden": "true" }, marks[step.state]), h("span", { class: "hidden" }, `${step.state}: `), h("b", {}, step.name),
-      step.seconds === null ? null : ` ${duration(step.seconds)}`, step.note ? ` ${step.note}` : null)));
+    this.steps.replaceChildren(
+      ...task.steps.map((step) =>
+        h(
+          "li",
+          { class: step.state, "aria-current": step.state === "running" ? "step" : null },
+          h("span", { class: "mark", "aria-hidden": "true" }, marks[step.state]),
+          h("span", { class: "hidden" }, `${step.state}: `),
+          h("b", {}, step.name),
+          step.seconds === null ? null : ` ${duration(step.seconds)}`,
+          step.note ? ` ${step.note}` : null,
+        ),
+      ),
+    );
     const waiting = this.notices.querySelector(".waiting");
-    if (task.state === "queued" && task.waiting_reason && !waiting) this.notices.append(h("div", { class: "notice warning waiting", role: "status" }, `Waiting: ${task.waiting_reason}.`));
+    if (task.state === "queued" && task.waiting_reason && !waiting)
+      this.notices.append(h("div", { class: "notice warning waiting", role: "status" }, `Waiting: ${task.waiting_reason}.`));
     else if (task.state !== "queued" || !task.waiting_reason) waiting?.remove();
   }
 
@@ -1364,24 +1671,41 @@ class TaskScreen {
     const { task } = this;
     const finished = task.state === "finished";
     const key = `${finished}`;
-    this.facts.textContent = finished ? [task.started_at && task.finished_at ? `${timeOfDay(task.started_at)} to ${timeOfDay(task.finished_at)}` : "", task.manager ? `manager ${task.manager}` : ""].filter(Boolean).join(" · ") : "";
+    this.facts.textContent = finished
+      ? [
+          task.started_at && task.finished_at ? `${timeOfDay(task.started_at)} to ${timeOfDay(task.finished_at)}` : "",
+          task.manager ? `manager ${task.manager}` : "",
+        ]
+          .filter(Boolean)
+          .join(" · ")
+      : "";
     if (this.after.dataset.key === key) return;
     this.after.dataset.key = key;
-    this.after.replaceChildren(...(this.popup.wide ? [] : [button("Back to actions", () => this.#back())]),
-      ...(finished && task.can_run ? [button("Run again", () => this.#runAgain())] : []));
+    this.after.replaceChildren(
+      ...(this.popup.wide ? [] : [button("Back to actions", () => this.#back())]),
+      ...(finished && task.can_run ? [button("Run again", () => this.#runAgain())] : []),
+    );
   }
 
   /** Opens the confirmation with the action as it is today; rights and command may have changed since. */
   #runAgain() {
     const { task, popup } = this;
     const asked = { environment: "", host: task.host.name, service: task.service.name };
-    void popup.attempt(async () => {
-      const view = /** @type {HostView} */ (await popup.api.get("/popup", asked));
-      const service = view.kind === "host" ? view.services.find((one) => one.id === task.service.id) : undefined;
-      const action = service?.actions.find((one) => one.handler_id === task.handler.id && one.can_run);
-      if (service && action) new ConfirmScreen(popup, { host: view.host, environments: view.host.environments, service, action }, asked);
-      else throw new Problem(404, { detail: "This action is no longer assigned to the service, or you may not run it any more." });
-    }, () => void popup.openTask(task.id));
+    void popup.attempt(
+      async () => {
+        const view = /** @type {HostView} */ (await popup.api.get("/popup", asked));
+        const service = view.kind === "host" ? view.services.find((one) => one.id === task.service.id) : undefined;
+        const action = service?.actions.find((one) => one.handler_id === task.handler.id && one.can_run);
+        if (service && action)
+          new ConfirmScreen(
+            popup,
+            { host: view.host, environments: view.host.environments, service, action },
+            () => void popup.openTask(task.id),
+          );
+        else throw new Problem(404, { detail: "This action is no longer assigned to the service, or you may not run it any more." });
+      },
+      () => void popup.openTask(task.id),
+    );
   }
 
   #ended() {
@@ -1394,12 +1718,14 @@ class TaskScreen {
     const { task } = this;
     const { word } = wordOf(task);
     const step = task.steps.find((one) => one.state === "running")?.name ?? "";
-    const sentence = task.state === "finished" ? `${[word, detailOf(task)].filter(Boolean).join(", ")}: ${task.handler.name} on ${task.host.name}` : [word, step].filter(Boolean).join(": ");
+    const sentence =
+      task.state === "finished"
+        ? `${[word, detailOf(task)].filter(Boolean).join(", ")}: ${task.handler.name} on ${task.host.name}`
+        : [word, step].filter(Boolean).join(": ");
     if (sentence === this.#announced) return;
     this.#announced = sentence;
     this.popup.announce(sentence);
     this.popup.setTitle(`${word} · ${task.handler.name} · ${task.host.name}`);
-    this.popup.tellParent({ type: "state", state: task.state, word });
   }
 
   #logChanged() {
@@ -1413,18 +1739,29 @@ class TaskScreen {
   #connectionChanged() {
     // The first call comes from inside the stream's own constructor.
     const mode = this.stream?.mode ?? "connecting";
-    const words = { live: "", ended: "", hidden: "", connecting: "connecting…", polling: "asking every 2 s", lost: "connection lost, trying again" };
+    const words = {
+      live: "",
+      ended: "",
+      hidden: "",
+      connecting: "connecting…",
+      polling: "asking every 2 s",
+      lost: "connection lost, trying again",
+    };
     this.connection.textContent = words[mode];
     this.connection.classList.toggle("lost", mode === "lost");
     if (mode === "lost") this.popup.announce("The connection is lost. The run goes on; trying again.");
   }
 
   #copyButton() {
-    const copy = button("Copy link", async () => {
-      const link = new URL(this.task.page_url, location.href).href;
-      copy.textContent = (await copied(link)) ? "Copied" : "Copy failed";
-      setTimeout(() => (copy.textContent = "Copy link"), 2000);
-    }, "link");
+    const copy = button(
+      "Copy link",
+      async () => {
+        const link = new URL(this.task.page_url, location.href).href;
+        copy.textContent = (await copied(link)) ? "Copied" : "Copy failed";
+        setTimeout(() => (copy.textContent = "Copy link"), 2000);
+      },
+      "link",
+    );
     return copy;
   }
 }
@@ -1463,7 +1800,7 @@ const STYLE = `
 header{padding:12px 16px;border-bottom:1px solid var(--line);display:grid;grid-template-columns:minmax(0,1fr) auto;gap:2px 8px;align-items:start}
 h1{font-size:16px;line-height:1.4;margin:0;font-weight:600;outline-offset:2px}
 .sub{margin:0;color:var(--dim);font-size:12px;grid-column:1/-1}
-.badges{display:flex;gap:4px;flex-wrap:wrap;justify-content:flex-end}
+.badges{display:flex;gap:4px;flex-wrap:wrap;justify-content:flex-end;align-items:start}
 .environment{font-size:11px;font-weight:600;letter-spacing:.04em;text-transform:uppercase;border-radius:4px;padding:2px 8px;background:var(--raise);color:var(--dim)}
 .environment.red{background:var(--critical-back);color:var(--critical)}.environment.orange,.environment.yellow{background:var(--warning-back);color:var(--warning)}
 .environment.green{background:var(--ok-back);color:var(--ok)}.environment.blue{background:var(--running-back);color:var(--running)}.environment.purple{background:var(--purple-back);color:var(--purple)}
@@ -1484,7 +1821,7 @@ button:disabled{opacity:.5;cursor:not-allowed;filter:none}
 :focus-visible{outline:2px solid var(--running);outline-offset:2px}h1:focus-visible{outline:none}
 .row{display:flex;justify-content:space-between;gap:8px;align-items:center;flex-wrap:wrap}.row.end{justify-content:flex-end}
 .chips{display:flex;flex-wrap:wrap;gap:6px}.chips button{padding:3px 10px;min-height:28px;font-size:13px}
-.tasks{font-size:12px}.tasks li{display:grid;grid-template-columns:68px minmax(0,1fr) auto;gap:10px;padding:3px 0}.tasks .when{text-align:right}
+.tasks{font-size:12px}.tasks li{display:grid;align-items:baseline;grid-template-columns:68px minmax(0,1fr) auto;gap:10px;padding:3px 0}.tasks .when{text-align:right}
 .tone.ok{color:var(--ok)}.tone.warning{color:var(--warning)}.tone.critical{color:var(--critical)}.tone.unknown{color:var(--purple)}.tone.running,.tone.queued{color:var(--running)}.tone.none{color:var(--dim)}.tone{font-weight:500}
 .hosts li+li{margin-top:6px}.hostrow{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 8px;width:100%;text-align:left;padding:8px 12px;background:transparent;border-color:var(--line);border-radius:6px;color:var(--text)}
 .hostrow b{font-weight:600}.hostrow .dim{font-size:12px;font-weight:400;grid-column:1/-1}
@@ -1513,7 +1850,7 @@ pre,.log,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-size
 .colour-0{color:var(--dim)}.colour-1{color:var(--critical)}.colour-2{color:var(--ok)}.colour-3{color:var(--warning)}.colour-4{color:var(--running)}.colour-5{color:var(--purple)}.colour-6{color:var(--cyan)}.colour-7{color:var(--text)}
 .facts{font-size:12px}.facts:empty,.after:empty{display:none}
 footer{padding:10px 16px;border-top:1px solid var(--line);display:flex;flex-wrap:wrap;gap:4px 12px;align-items:center;font-size:12px;color:var(--dim)}footer .space{flex:1}
-footer button.link,footer a{font-size:12px;color:var(--dim)}footer button.link:hover,footer a:hover{color:var(--text)}.connection.lost{color:var(--warning);font-weight:600}
+footer button.link,footer a{font-size:12px;color:var(--dim)}footer button.link:hover,footer a:hover{color:var(--text)}.connection.lost{color:var(--warning);font-weight:600;flex-basis:100%;order:-1}
 dialog{border:1px solid var(--line);border-radius:8px;background:var(--card);color:var(--text);padding:16px 20px;max-width:min(360px,90vw)}dialog::backdrop{background:rgb(0 0 0/.5)}
 dialog h2{font-size:14px;color:var(--text)}dl{display:grid;grid-template-columns:auto 1fr;gap:6px 16px;margin:0 0 16px}dd{margin:0}kbd{background:var(--raise);border:1px solid var(--line);border-radius:4px;padding:1px 6px}
 @container (min-width:700px){.log{height:min(60vh,520px)}}
