@@ -304,13 +304,13 @@ read -r curl_exit status seconds size message <<REPORT
 $report
 REPORT
 
-answered="$status in $seconds s, $size bytes"
+answered="$status in $seconds s, $size bytes" truncated=''
+# The failed write does not count in curl's size; what is kept tells a full limit from a full disk.
+[ "$curl_exit" != 23 ] || size=$(stat -L -c %s /dev/fd/6)
 if [ "$size" -gt "$max_body" ] 2>/dev/null; then
     truncated=1
     [ "$curl_exit" != 23 ] || curl_exit=0
     answered="$status in $seconds s, more than $max_body bytes"
-else
-    truncated=''
 fi
 
 case $curl_exit in
