@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Real parts for the tests. Only a dev-dependency.
+
+pub mod sshd;

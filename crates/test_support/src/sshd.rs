@@ -1,0 +1,156 @@
+//! A real OpenSSH server on a free loopback port, for whoever tests something that signs in. It runs as the user who
+//! runs the tests and lets that user in with a key made for the occasion.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a stand-in for a remote machine is a process of the test's own"
+)]
+
+use std::fs::{self, DirBuilder, File};
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+const SERVER: &str = "/usr/sbin/sshd";
+const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// A running OpenSSH server. Dropping it ends the server and its sessions and removes its files.
+#[derive(Debug)]
+pub struct Sshd {
+    /// TCP port on 127.0.0.1.
+    pub port: u16,
+    /// Private key that the server accepts for the user who runs the tests.
+    pub identity: PathBuf,
+    /// File that holds the server's host key for `[127.0.0.1]:port`.
+    pub known_hosts: PathBuf,
+    server: Child,
+    _directory: TempDir,
+}
+
+impl Sshd {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence where OpenSSH's server is not installed, and with its log where it does not start.
+    pub fn start() -> Result<Self> {
+        ensure!(
+            Path::new(SERVER).exists(),
+            "{SERVER} is missing: install the package openssh-server (`make test` does)"
+        );
+        privilege_separation_directory()?;
+        let directory = tempfile::tempdir().context("while making a directory for sshd")?;
+        make_key(directory.path(), "host_key")?;
+        make_key(directory.path(), "identity")?;
+        // Another process may take the free port before sshd does; then a second one is tried.
+        match Self::start_in(directory) {
+            Ok(server) => Ok(server),
+            Err((directory, _)) => Self::start_in(directory).map_err(|(_, error)| error),
+        }
+    }
+
+    fn start_in(directory: TempDir) -> Result<Self, (TempDir, anyhow::Error)> {
+        match launch(directory.path()) {
+            Ok((server, port)) => Ok(Self {
+                port,
+                identity: directory.path().join("identity"),
+                known_hosts: directory.path().join("known_hosts"),
+                server,
+                _directory: directory,
+            }),
+            Err(error) => Err((directory, error)),
+        }
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        end_server(&mut self.server);
+    }
+}
+
+/// Each connection has a process of its own, in a session of its own, that outlives the listener.
+fn end_server(server: &mut Child) {
+    let parent = server.id().to_string();
+    let _ended = Command::new("pkill").args(["-KILL", "-P", &parent]).status();
+    let _ended = server.kill();
+    let _collected = server.wait();
+}
+
+/// As root, sshd insists on this directory, which a service unit would have made.
+fn privilege_separation_directory() -> Result<()> {
+    let path = Path::new("/run/sshd");
+    if path.exists() || !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .mode(0o755)
+        .recursive(true)
+        .create(path)
+        .context("while making /run/sshd")
+}
+
+fn make_key(directory: &Path, name: &str) -> Result<()> {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+        .arg(directory.join(name))
+        .status()
+        .context("while running ssh-keygen")?;
+    ensure!(made.success(), "ssh-keygen failed with {made}");
+    Ok(())
+}
+
+fn launch(directory: &Path) -> Result<(Child, u16)> {
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let configuration = directory.join("sshd_config");
+    fs::write(&configuration, configuration_text(directory, port))?;
+    let key = fs::read_to_string(directory.join("host_key.pub"))?;
+    fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {key}"))?;
+    let log = directory.join("sshd.log");
+    let mut server = Command::new(SERVER)
+        .args(["-D", "-e", "-f"])
+        .arg(&configuration)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&log)?)
+        .spawn()
+        .context("while starting sshd")?;
+    let deadline = Instant::now() + START_LIMIT;
+    while !answers(port) {
+        if server.try_wait()?.is_some() || Instant::now() > deadline {
+            end_server(&mut server);
+            bail!(
+                "sshd did not start: {}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok((server, port))
+}
+
+/// `StrictModes no` because the files lie below a temporary directory that others may write to.
+fn configuration_text(directory: &Path, port: u16) -> String {
+    let directory = directory.display();
+    format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
+         AuthorizedKeysFile {directory}/identity.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n"
+    )
+}
+
+fn answers(port: u16) -> bool {
+    let mut greeting = [0; 4];
+    TcpStream::connect(("127.0.0.1", port)).is_ok_and(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
+            && stream.read_exact(&mut greeting).is_ok()
+            && &greeting == b"SSH-"
+    })
+}
