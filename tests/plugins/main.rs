@@ -1,0 +1,19 @@
+//! The bundled plugins, run as the launcher runs them, against real servers: `OpenSSH` and an HTTP server that
+//! misbehaves on request.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and a plugin under test is a process"
+)]
+
+mod contract;
+mod demo;
+mod hostile;
+mod http;
+mod http_server;
+mod progress;
+mod run;
+mod ssh;

@@ -1,0 +1,126 @@
+//! Progress never decides anything: it arrives as JSON where somebody reads, and never holds a plugin up.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::hostile;
+use crate::run::{Plugin, eventually, repository};
+
+fn fifo(directory: &TempDir) -> std::path::PathBuf {
+    let path = directory.path().join("progress");
+    nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    path
+}
+
+/// Open for both, so that it never blocks and never sees the end of the file.
+fn reader(path: &Path) -> File {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .unwrap()
+}
+
+fn lines(reader: &mut File) -> Vec<Value> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 65_536];
+    while let Ok(count) = reader.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..count]);
+    }
+    String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn steps_reports_its_plan_and_percent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = fifo(&directory);
+    let mut reader = reader(&path);
+    let ended = Plugin::new("steps.sh")
+        .args(["--seconds", "1"])
+        .env("SELFSERVICE_PROGRESS", &path)
+        .run();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let lines = lines(&mut reader);
+    assert_eq!(lines[0], json!({"steps": ["Prepare", "Work", "Verify"]}));
+    assert!(lines.iter().any(|line| line["step"] == "Verify"), "{lines:?}");
+    assert!(lines.iter().any(|line| line["percent"] == 100), "{lines:?}");
+}
+
+#[test]
+fn a_fifo_without_a_reader_or_a_wrong_path_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    for path in [
+        fifo(&directory),
+        directory.path().join("missing"),
+        directory.path().to_owned(),
+    ] {
+        let ended = Plugin::new("steps.sh")
+            .args(["--seconds", "1"])
+            .env("SELFSERVICE_PROGRESS", &path)
+            .run();
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{path:?}");
+    }
+}
+
+/// A script that sources the helpers, as a plugin of one's own does.
+fn script(directory: &TempDir, text: &str) -> Command {
+    let plugin = directory.path().join("own.sh");
+    let mut file = File::create(&plugin).unwrap();
+    writeln!(
+        file,
+        ". {}\n{text}",
+        repository().join("plugins/lib.sh").display()
+    )
+    .unwrap();
+    let mut command = Command::new("sh");
+    command.arg(plugin).process_group(0).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_reader_that_stopped_reading_does_not_hold_the_plugin_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = fifo(&directory);
+    let mut reader = reader(&path);
+    let mut child = script(
+        &directory,
+        "n=0; while [ $n -lt 5000 ]; do progress_step \"step $n\" 'a note of some length, to fill the pipe'; \
+         n=$((n + 1)); done",
+    )
+    .env("SELFSERVICE_PROGRESS", &path)
+    .spawn()
+    .unwrap();
+    eventually("the plugin ends", || child.try_wait().unwrap().is_some());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lines(&mut reader)[0]["step"], "step 0");
+}
+
+#[test]
+fn hostile_values_are_valid_json_and_arrive() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = script(
+        &directory,
+        "for value; do json_string \"$value\"; printf '%s\\n' \"$json\"; done",
+    );
+    let output = command.args(hostile::VALUES).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let values: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(values, hostile::VALUES);
+}
