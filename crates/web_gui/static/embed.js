@@ -39,7 +39,10 @@
     return theme === "light" || (theme !== "dark" && matchMedia("(prefers-color-scheme: light)").matches);
   }
 
-  /** Opens the popup; one that is open already is replaced. @param {Asked} [asked] */
+  /**
+   * Opens the popup; one that is open already is replaced.
+   * @param {Asked} [asked]
+   */
   function open(asked = {}) {
     opened?.close();
     const before = document.activeElement;
@@ -76,7 +79,10 @@
     return { close };
   }
 
-  /** A shadow root keeps the page's styles away from the container, and ours away from the page. @param {HTMLElement} holder @param {Asked} asked */
+  /**
+   * A shadow root keeps the page's styles away from the container, and ours away from the page.
+   * @param {HTMLElement} holder @param {Asked} asked
+   */
   function build(holder, asked) {
     const root = holder.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();

@@ -5,7 +5,10 @@
   const THEMES = ["auto", "dark", "light"];
   const root = document.documentElement;
 
-  /** A browser may refuse storage to a framed page. @returns {string|null} */
+  /**
+   * A browser may refuse storage to a framed page.
+   * @returns {string|null}
+   */
   function remembered() {
     try {
       return localStorage.getItem("selfservice-theme");
@@ -63,7 +66,10 @@
     time.textContent = today ? hour : `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })} ${hour}`;
   }
 
-  /** "/" goes to the search field. @param {KeyboardEvent} event */
+  /**
+   * "/" goes to the search field.
+   * @param {KeyboardEvent} event
+   */
   function searchKey(event) {
     const typing = event.target instanceof HTMLElement && event.target.closest("input, select, textarea, selfservice-popup");
     const search = /** @type {HTMLInputElement|null} */ (document.querySelector("input[type=search]"));

@@ -64,7 +64,7 @@ function h(tag, attributes = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null));
+  for (const child of children) if (child !== null) element.append(child);
   return element;
 }
 
@@ -106,7 +106,10 @@ function uuid() {
   return [...bytes].map((byte, at) => ([4, 6, 8, 10].includes(at) ? "-" : "") + byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Only web addresses become links: a runbook could be `javascript:`. @param {string|null} url */
+/**
+ * Only web addresses become links: a runbook could be `javascript:`.
+ * @param {string|null} url
+ */
 function webAddress(url) {
   return url && /^https?:\/\//i.test(url) ? url : null;
 }
@@ -181,7 +184,8 @@ class Api {
         headers,
         body: body ? JSON.stringify(body) : null,
         credentials: "same-origin",
-        signal: AbortSignal.timeout(15000),
+        // TypeScript of Debian 12 does not know this function yet.
+        signal: /** @type {any} */ (AbortSignal).timeout(15000),
       });
       text = await response.text();
     } catch {
@@ -199,7 +203,10 @@ class Api {
     this.skew = Math.abs(skew) > 2000 ? skew : 0;
   }
 
-  /** Seconds from a moment of the server until now. @param {string} iso */
+  /**
+   * Seconds from a moment of the server until now.
+   * @param {string} iso
+   */
   secondsSince(iso) {
     return (Date.now() + this.skew - Date.parse(iso)) / 1000;
   }
@@ -240,7 +247,10 @@ function wordOf(task) {
   return { tone: severity, word: WORDS[severity] || (RESULTS[task.result ?? ""] ?? "Finished") };
 }
 
-/** What stands beside the word: "timed out after 120 s", "exit 2". @param {Task} task */
+/**
+ * What stands beside the word: "timed out after 120 s", "exit 2".
+ * @param {Task} task
+ */
 function detailOf(task) {
   if (task.result === "cancelled") return task.cancel_requested_by ? `by ${task.cancel_requested_by}` : "";
   if (task.result_text) return task.result_text;
@@ -273,7 +283,7 @@ class Painter {
   paint(bytes) {
     const text = this.#held + this.#decoder.decode(bytes, { stream: true });
     const partial = PARTIAL.exec(text);
-    this.#held = partial ? partial[0] : "";
+    this.#held = partial?.[0] ?? "";
     return this.#pieces(partial ? text.slice(0, partial.index) : text);
   }
 
@@ -291,7 +301,7 @@ class Painter {
     for (const code of text.matchAll(SGR)) {
       pieces.push(this.#piece(text.slice(from, code.index)));
       this.#apply((code[1] ?? "").split(/[;:]/).map(Number));
-      from = code.index + code[0].length;
+      from = (code.index ?? 0) + (code[0] ?? "").length;
     }
     pieces.push(this.#piece(text.slice(from)));
     return pieces.filter((piece) => piece.text);
@@ -445,7 +455,7 @@ class LogView {
     const lines = this.element.children;
     while (lines.length > 1 && (lines.length > MAX_LINES || this.#characters > MAX_CHARACTERS)) {
       const first = /** @type {Element} */ (lines[0]);
-      this.#characters -= first.querySelector(".text")?.textContent.length ?? 0;
+      this.#characters -= first.querySelector(".text")?.textContent?.length ?? 0;
       first.remove();
     }
   }
@@ -771,13 +781,19 @@ export class SelfServicePopup extends HTMLElement {
     );
   }
 
-  /** The page of another task is left for that of the new one; everywhere else the run replaces the content. @param {{task: Task, attached: boolean}} answer */
+  /**
+   * The page of another task is left for that of the new one; everywhere else the run replaces the content.
+   * @param {{task: Task, attached: boolean}} answer
+   */
   started(answer) {
     if (this.wide) location.assign(answer.task.page_url);
     else new TaskScreen(this, answer.task, answer.attached ? ATTACHED : "");
   }
 
-  /** Replaces the content of the popup. @param {Content} screen */
+  /**
+   * Replaces the content of the popup.
+   * @param {Content} screen
+   */
   show(screen) {
     this.#turn += 1;
     this.#screen?.leave?.();
@@ -804,7 +820,10 @@ export class SelfServicePopup extends HTMLElement {
     this.#shown = screen.name !== "loading" || this.#shown;
   }
 
-  /** Tells a screen reader. @param {string} sentence */
+  /**
+   * Tells a screen reader.
+   * @param {string} sentence
+   */
   announce(sentence) {
     this.#status.textContent = sentence;
   }
@@ -814,7 +833,10 @@ export class SelfServicePopup extends HTMLElement {
     if (this.hasAttribute("page-title")) document.title = `${text} · Self Service`;
   }
 
-  /** Tells the page that framed us; it holds nothing secret, and we can't know the origin of that page. @param {object} message */
+  /**
+   * Tells the page that framed us; it holds nothing secret, and we can't know the origin of that page.
+   * @param {object} message
+   */
   tellParent(message) {
     if (this.framed) window.parent.postMessage({ source: "selfservice-popup", ...message }, "*");
   }
@@ -1299,7 +1321,7 @@ class ConfirmScreen {
     this.reason = textField("reason", action.reason_required ? "Reason (required)" : "Reason (optional, recorded)", { maxlength: 1000 });
     this.run = h("button", { class: "primary", disabled: true }, `Run on ${host.name}`);
     for (const parameter of action.parameters) this.#fields.set(parameter.name, parameterField(parameter));
-    const fields = [...this.#fields.values(), this.typed, this.reason].filter((field) => field !== null);
+    const fields = [...this.#fields.values(), this.typed, this.reason].flatMap((field) => field ?? []);
     const form = h(
       "form",
       {
@@ -1425,7 +1447,10 @@ class ConfirmScreen {
     }
   }
 
-  /** After "no answer" the same key is sent again, so the run can't start twice; after a refusal a new plan is made. @param {unknown} error */
+  /**
+   * After "no answer" the same key is sent again, so the run can't start twice; after a refusal a new plan is made.
+   * @param {unknown} error
+   */
   #refused(error) {
     if (!(error instanceof Problem)) throw error;
     if (error.status === 401) {
@@ -1766,7 +1791,10 @@ class TaskScreen {
   }
 }
 
-/** The clipboard needs a secure context and, inside a frame, a permission; the older way is the second try. @param {string} text */
+/**
+ * The clipboard needs a secure context and, inside a frame, a permission; the older way is the second try.
+ * @param {string} text
+ */
 async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
