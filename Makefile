@@ -1,0 +1,36 @@
+# Targets are short names for scripts/; "make help" lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test check build lint fmt bench dev-db fresh-machine clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Install what is missing, build, and run everything until Ctrl-C
+	@exec scripts/run.sh
+
+test: ## Install what is missing, then run all checks and tests: what CI runs
+	@exec scripts/test.sh
+
+check: lint ## All checks and tests, without installing anything
+	@exec scripts/cargo_test.sh
+
+build: ## Build all programs
+	@exec cargo build --locked --workspace --bins
+
+lint: ## Formatting, clippy, documentation, shell scripts, JavaScript types
+	@exec scripts/lint.sh
+
+fmt: ## Format the Rust code
+	@exec cargo fmt --all
+
+bench: ## Measure button to process, line to popup, and the popup page
+	@exec scripts/bench.sh
+
+dev-db: ## Start an empty throw-away PostgreSQL and print its URL
+	@exec cargo run --locked --quiet --bin selfservice_run -- database
+
+fresh-machine: ## Try "make run" and "make test" in a new minimal Debian (as root)
+	@exec scripts/fresh_machine.sh
+
+clean: ## Remove what was built; the data in var/ stay
+	@exec cargo clean
