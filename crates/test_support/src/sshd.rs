@@ -76,10 +76,18 @@ impl Drop for Sshd {
     }
 }
 
-/// Each connection has a process of its own, in a session of its own, that outlives the listener.
+/// Each connection has a process that leads a session of its own, perhaps with a child, and outlives the listener.
+/// What was run over it is in yet another session and stays, as on a machine whose network went away.
 fn end_server(server: &mut Child) {
     let parent = server.id().to_string();
-    let _ended = Command::new("pkill").args(["-KILL", "-P", &parent]).status();
+    let sessions = Command::new("pgrep")
+        .args(["-d", ",", "-P", &parent])
+        .output()
+        .map(|found| String::from_utf8_lossy(&found.stdout).trim().to_owned())
+        .unwrap_or_default();
+    if !sessions.is_empty() {
+        let _ended = Command::new("pkill").args(["-KILL", "-s", &sessions]).status();
+    }
     let _ended = server.kill();
     let _collected = server.wait();
 }
