@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -32,12 +33,18 @@ enum Command {
     Database,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command {
+    let done = match arguments.command {
         Some(Command::Database) => throw_away_database(),
-        None => run(options(arguments)?),
-    }
+        None => options(arguments).and_then(run),
+    };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    // Nobody may be listening any more; the exit code says it as well.
+    let _ = writeln!(io::stderr(), "{error:#}");
+    ExitCode::FAILURE
 }
 
 fn options(arguments: Arguments) -> Result<RunOptions> {

@@ -15,7 +15,6 @@ use crate::process::ProcessSpec;
 const SERVER_ACCOUNT: &str = "postgres";
 /// What fits into a socket address, without the closing NUL.
 pub const SOCKET_PATH_LIMIT: usize = 107;
-const LOCK_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The user who has to run the server: `postgres` when we are root, otherwise ourselves.
 pub fn server_account() -> Result<Option<Account>, PostgresError> {
@@ -29,12 +28,12 @@ pub fn server_account() -> Result<Option<Account>, PostgresError> {
 
 /// Takes the lock of the data directory, which lies beside it. The server and everything it starts inherit
 /// it, so holding it proves that no process of an earlier server is left; one that is just ending is waited for.
-pub fn lock(data_dir: &Path) -> Result<File, PostgresError> {
+pub fn lock(data_dir: &Path, patience: Duration) -> Result<File, PostgresError> {
     let path = beside(data_dir, "lock");
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600);
     let file = options.open(&path).map_err(io_error("can't open", &path))?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),

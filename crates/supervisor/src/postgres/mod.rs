@@ -31,6 +31,7 @@ pub const SUPERUSER: &str = "selfservice";
 const PORT: u16 = 5432;
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(20);
 const LOG_TAIL_LINES: usize = 15;
 
 /// Where a private server lives and how it runs.
@@ -50,6 +51,8 @@ pub struct PostgresOptions {
     pub bin_dir: Option<PathBuf>,
     /// Numeric id of a group whose members may connect, beside the owner of the server.
     pub socket_group: Option<u32>,
+    /// How long to wait for an earlier server on the same data that is just ending.
+    pub patience: Duration,
 }
 
 impl PostgresOptions {
@@ -66,6 +69,7 @@ impl PostgresOptions {
             settings: Vec::new(),
             bin_dir: None,
             socket_group: None,
+            patience: LEFTOVER_PATIENCE,
         }
     }
 }
@@ -87,7 +91,7 @@ impl PrivatePostgres {
     /// user `postgres`.
     pub fn start(options: PostgresOptions) -> Result<Self, PostgresError> {
         let owner = cluster::server_account()?;
-        let lock = cluster::lock(&options.data_dir)?;
+        let lock = cluster::lock(&options.data_dir, options.patience)?;
         cluster::make_socket_directory(&options, owner.as_ref())?;
         let version = cluster::data_version(&options.data_dir);
         let binaries = Binaries::find(options.bin_dir.as_deref(), version)?;

@@ -1,7 +1,7 @@
 //! Directories of servers for tests: made below `/var/tmp`, removed with the server, swept after a killed test.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -27,6 +27,7 @@ impl TemporaryDirectory {
         sweep(&parent);
         let made = tempfile::Builder::new()
             .prefix("pg")
+            .permissions(Permissions::from_mode(0o700))
             .rand_bytes(6)
             .tempdir_in(&parent);
         let directory = made.map_err(io_error("can't create a directory in", &parent))?;
