@@ -1,3 +1,15 @@
-//! Real parts for the tests. Only a dev-dependency.
+//! Real parts for the tests: PostgreSQL databases, running programs, an SSH server, fixtures. Only a dev-dependency.
+#![expect(
+    clippy::panic,
+    reason = "a test that cannot have its parts fails by panicking"
+)]
 
+mod app;
+mod database;
+mod eventually;
+pub mod fixture;
 pub mod sshd;
+
+pub use app::{AppOptions, TestApp};
+pub use database::TestDatabase;
+pub use eventually::eventually;

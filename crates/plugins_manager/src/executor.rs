@@ -1,0 +1,162 @@
+//! The thread that drives runs, and the launcher behind it: started again when it is gone.
+
+use anyhow::Context as _;
+use plugin_runner::{Event, Launcher, Remote, RunSpec, Runner, RunnerError, RunnerOptions};
+use selfservice_core::config::PluginSettings;
+use selfservice_core::db::Waker;
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::log_writer::Message;
+
+/// Output that a run may have on its way to the database. A plugin that prints more waits at its pipe, so memory
+/// stays bounded while the database is slow or away.
+const WINDOW: usize = 1024 * 1024;
+const LAUNCHER_PAUSE: Duration = Duration::from_secs(1);
+
+/// Owns the thread that drives runs.
+pub struct Executor {
+    plugins: Plugins,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts and cancels runs from any thread. Clones act on the same runs.
+#[derive(Clone)]
+pub struct Plugins(Arc<Shared>);
+
+struct Shared {
+    remote: Mutex<Option<Remote>>,
+    stopping: AtomicBool,
+}
+
+impl Executor {
+    /// Connects to the launcher, or starts one, and begins to hand events of all runs to `events`. `waker` is used
+    /// when the launcher is there (again).
+    pub fn start(settings: &PluginSettings, events: Sender<Message>, waker: Waker) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            remote: Mutex::new(None),
+            stopping: AtomicBool::new(false),
+        });
+        let runner = new_runner(settings)?;
+        let (settings, for_thread) = (settings.clone(), Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("runner".to_owned())
+            .spawn(move || drive(Some(runner), &settings, &for_thread, &events, &waker))
+            .context("while starting the runner's thread")?;
+        Ok(Self {
+            plugins: Plugins(shared),
+            thread: Some(thread),
+        })
+    }
+
+    /// A handle for any thread.
+    pub fn plugins(&self) -> Plugins {
+        self.plugins.clone()
+    }
+
+    /// Ends the thread; what still runs is ended by the launcher.
+    pub fn stop(mut self) {
+        self.plugins.0.stopping.store(true, Ordering::SeqCst);
+        let _ = self.plugins.with(Remote::stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Plugins {
+    /// Starts a run. False: there is no launcher now, and nothing was started.
+    pub fn run(&self, spec: RunSpec) -> bool {
+        self.with(|remote| remote.start(spec)).is_some()
+    }
+
+    /// Ends a run's whole tree. A run that has just ended is ignored; without a launcher there is no tree to end.
+    pub fn cancel(&self, run: Uuid) {
+        let _ = self.with(|remote| remote.cancel(run));
+    }
+
+    /// Says that `bytes` of the run's output are stored, so that it may print more.
+    pub fn credit(&self, run: Uuid, bytes: usize) {
+        let _ = self.with(|remote| remote.credit(run, bytes));
+    }
+
+    /// Whether runs can be started now.
+    pub fn is_ready(&self) -> bool {
+        self.with(|_| Ok(())).is_some()
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Remote) -> Result<T, RunnerError>) -> Option<T> {
+        let remote = self.0.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        remote.as_ref().and_then(|remote| work(remote).ok())
+    }
+}
+
+impl Shared {
+    fn publish(&self, remote: Option<Remote>) {
+        *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = remote;
+    }
+}
+
+fn drive(
+    mut first: Option<Runner>,
+    settings: &PluginSettings,
+    shared: &Shared,
+    events: &Sender<Message>,
+    waker: &Waker,
+) {
+    while !shared.stopping.load(Ordering::SeqCst) {
+        let runner = match first.take().map_or_else(|| new_runner(settings), Ok) {
+            Ok(runner) => runner,
+            Err(error) => {
+                tracing::error!("no plugin can be started: {error:#}");
+                std::thread::sleep(LAUNCHER_PAUSE);
+                continue;
+            }
+        };
+        shared.publish(Some(runner.remote()));
+        waker.wake();
+        let result = runner.run(&mut |event: Event| {
+            // The writer is gone only when the program ends.
+            let _ = events.send(Message::Event(event));
+        });
+        shared.publish(None);
+        if let Err(error) = result {
+            tracing::error!("{error}; its runs are lost, and a new launcher is looked for");
+            std::thread::sleep(LAUNCHER_PAUSE);
+        }
+    }
+}
+
+fn new_runner(settings: &PluginSettings) -> anyhow::Result<Runner> {
+    let launcher = match &settings.launcher_socket {
+        Some(path) => Launcher::connect(path)?,
+        None => Launcher::spawn(&settings.launcher, launcher_arguments(settings))?,
+    };
+    let options = RunnerOptions {
+        window: Some(WINDOW),
+        ..RunnerOptions::default()
+    };
+    Ok(Runner::new(launcher, options)?)
+}
+
+fn launcher_arguments(settings: &PluginSettings) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    for directory in &settings.directories {
+        arguments.extend(["--plugin-dir".into(), directory.into()]);
+    }
+    if let Some(directory) = &settings.work_directory {
+        arguments.extend(["--work-dir".into(), directory.into()]);
+    }
+    if let Some(user) = &settings.launcher_user {
+        arguments.extend(["--user".into(), user.into()]);
+    }
+    if settings.installed {
+        arguments.push("--installed".into());
+    }
+    arguments
+}

@@ -1,0 +1,336 @@
+//! The manager's loop: register, claim, start, renew, cancel, drain.
+
+use crate::executor::{Executor, Plugins};
+use crate::log_writer::{LogWriter, Message, Running};
+use crate::outcome::{CancelledBy, Verdict};
+use crate::plan_check::{Refused, approve};
+use crate::signals::Signals;
+use anyhow::Context as _;
+use selfservice_core::config::{MacroFile, Settings};
+use selfservice_core::db::{DbError, Listener, Pool, TASK_CANCEL, TASK_QUEUED, Wake};
+use selfservice_core::models::tasks::Task;
+use selfservice_core::models::workers::Worker;
+use selfservice_core::queue::{self, Claim};
+use std::collections::HashSet;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// How long the writer may take to store what is left when the manager stops.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+/// How long cancelled runs may take beyond their grace period.
+const LAST_RUNS: Duration = Duration::from_secs(5);
+
+/// See the module's text.
+pub struct Manager {
+    settings: Settings,
+    macros: MacroFile,
+    name: String,
+    pool: Pool,
+    listener: Listener,
+    signals: Signals,
+    executor: Executor,
+    plugins: Plugins,
+    messages: Sender<Message>,
+    writer: JoinHandle<()>,
+    running: Running,
+    id: Uuid,
+    worker: Option<Worker>,
+    /// Claimed, but not started: the database failed between claim and start, or there was no launcher.
+    unstarted: Vec<Claim>,
+    cancelled: HashSet<Uuid>,
+    heartbeat_at: Instant,
+}
+
+impl Manager {
+    /// Connects to the launcher and starts the threads. The database may still be away.
+    pub fn build(settings: &Settings, macros: MacroFile) -> anyhow::Result<Self> {
+        let pool = Pool::new(&settings.database, "plugins_manager");
+        let url = settings.database.connection_string("plugins_manager");
+        let listener =
+            Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL]).context("while making the listener")?;
+        let waker = || listener.waker().context("while making a waker");
+        let (messages, for_writer) = mpsc::channel();
+        let executor = Executor::start(&settings.plugins, messages.clone(), waker()?)?;
+        let running = Running::default();
+        let writer = LogWriter {
+            pool: pool.clone(),
+            plugins: executor.plugins(),
+            running: running.clone(),
+            waker: waker()?,
+            output_limit: settings.plugins.output_limit,
+        };
+        let writer = std::thread::Builder::new()
+            .name("log_writer".to_owned())
+            .spawn(move || writer.run(&for_writer, LAST_WRITES))
+            .context("while starting the writer's thread")?;
+        Ok(Self {
+            signals: Signals::listen(waker()?)?,
+            name: manager_name(settings),
+            plugins: executor.plugins(),
+            settings: settings.clone(),
+            macros,
+            pool,
+            listener,
+            executor,
+            messages,
+            writer,
+            running,
+            id: Uuid::now_v7(),
+            worker: None,
+            unstarted: Vec::new(),
+            cancelled: HashSet::new(),
+            heartbeat_at: Instant::now(),
+        })
+    }
+
+    /// Works until a signal asks to stop; then drains and stops.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        tracing::info!(worker.id = %self.id, slots = self.settings.manager.slots, "{} takes tasks", self.name);
+        while !self.signals.stop() {
+            if self.signals.take_reload() {
+                self.reload();
+            }
+            if let Err(error) = self.turn() {
+                tracing::warn!("no tasks can be taken: {error}");
+            }
+            self.wait();
+        }
+        self.drain();
+        self.stop()
+    }
+
+    /// One look at everything that may be due.
+    fn turn(&mut self) -> Result<(), DbError> {
+        if Instant::now() >= self.heartbeat_at {
+            self.heartbeat(false)?;
+        }
+        self.start_unstarted()?;
+        while self.claim()? {}
+        Ok(())
+    }
+
+    fn wait(&mut self) {
+        let until_heartbeat = self.heartbeat_at.saturating_duration_since(Instant::now());
+        let timeout = until_heartbeat.clamp(Duration::from_millis(50), self.settings.manager.poll);
+        if let Wake::Notified { channel, payload } = self.listener.wait(timeout)
+            && channel == TASK_CANCEL
+            && let Ok(id) = payload.parse()
+        {
+            self.cancel(id);
+        }
+    }
+
+    /// Registers, or says that this manager lives; renews leases, hears of cancellations, and finishes what nobody
+    /// else can.
+    fn heartbeat(&mut self, stopping: bool) -> Result<(), DbError> {
+        let lease = self.settings.manager.lease;
+        // The next one is due even where this one fails: an outage must not turn into a busy loop.
+        self.heartbeat_at = Instant::now() + self.settings.manager.heartbeat;
+        let (ids, id, name, slots) = (
+            self.running.ids(),
+            self.id,
+            self.name.clone(),
+            self.settings.manager.slots,
+        );
+        let registered = self.worker.clone();
+        let (worker, renewed) = self.pool.transaction::<_, DbError>(|connection| {
+            let alive = match &registered {
+                Some(_) => Worker::heartbeat(connection, id, ids.len(), stopping, lease)?,
+                None => false,
+            };
+            let worker = match registered {
+                Some(worker) if alive => worker,
+                _ => Worker::register(connection, id, &name, env!("CARGO_PKG_VERSION"), slots, lease)?,
+            };
+            let renewed = queue::renew(connection, worker.epoch, &ids, lease)?;
+            queue::expire(connection)?;
+            Ok((worker, renewed))
+        })?;
+        self.worker = Some(worker);
+        let rescued = self
+            .pool
+            .run::<_, DbError>(|connection| Ok(queue::rescue(connection)?))?;
+        for id in rescued.lost {
+            tracing::warn!(task.id = %id, "a task is lost: its manager was not heard of any more");
+        }
+        for row in renewed.iter().filter(|row| row.cancel_requested_at.is_some()) {
+            self.cancel(row.id);
+        }
+        Ok(())
+    }
+
+    /// Takes as many tasks as there are free slots. True: there may be more.
+    fn claim(&mut self) -> Result<bool, DbError> {
+        let slots = usize::try_from(self.settings.manager.slots).unwrap_or(usize::MAX);
+        let free = slots.saturating_sub(self.running.count());
+        let Some(worker) = self
+            .worker
+            .clone()
+            .filter(|_| free > 0 && self.plugins.is_ready())
+        else {
+            return Ok(false);
+        };
+        let lease = self.settings.manager.lease;
+        let claims = self
+            .pool
+            .transaction::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free)?))?;
+        let full = claims.len() == free;
+        for claim in claims {
+            self.running.insert(claim.task.id);
+            self.start(claim);
+        }
+        Ok(full)
+    }
+
+    fn start(&mut self, claim: Claim) {
+        let id = claim.task.id;
+        let decided = self.pool.get().map_err(|_| None).and_then(|mut connection| {
+            approve(&mut connection, &self.macros, &self.settings.plugins, &claim.task).map_err(Some)
+        });
+        let begin = |secrets| Message::Begin {
+            id,
+            epoch: claim.epoch,
+            secrets,
+        };
+        match decided {
+            Ok(approved) => {
+                let spec = match approved.invocation.into_spec() {
+                    Ok(spec) => spec,
+                    Err(error) => return self.refuse(begin(Vec::new()), id, &error.to_string()),
+                };
+                self.tell(begin(approved.secrets));
+                if !self.plugins.run(spec) {
+                    self.unstarted.push(claim);
+                }
+            }
+            Err(Some(Refused::Rejected(why))) => self.refuse(begin(Vec::new()), id, &why),
+            Err(Some(Refused::Undecided) | None) => self.unstarted.push(claim),
+        }
+    }
+
+    fn refuse(&self, begin: Message, id: Uuid, why: &str) {
+        tracing::info!(task.id = %id, why, "a task was rejected before its start");
+        self.tell(begin);
+        self.tell(Message::Refuse(id, Verdict::rejected(why)));
+    }
+
+    /// Tries again what could not be started, as long as it is still ours.
+    fn start_unstarted(&mut self) -> Result<(), DbError> {
+        if self.unstarted.is_empty() || !self.plugins.is_ready() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = self.unstarted.iter().map(|claim| claim.task.id).collect();
+        let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
+        let lease = self.settings.manager.lease;
+        let ours = self
+            .pool
+            .run::<_, DbError>(|connection| Ok(queue::renew(connection, epoch, &ids, lease)?))?;
+        let ours: HashSet<Uuid> = ours.into_iter().map(|row| row.id).collect();
+        for claim in std::mem::take(&mut self.unstarted) {
+            if ours.contains(&claim.task.id) {
+                self.start(claim);
+            } else {
+                self.running.remove(claim.task.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: Uuid) {
+        if !self.running.ids().contains(&id) || !self.cancelled.insert(id) {
+            return;
+        }
+        let by = self
+            .pool
+            .run::<_, DbError>(|connection| Ok(Task::find(connection, id)?))
+            .ok()
+            .flatten();
+        let name = by
+            .and_then(|task| task.cancel_requested_by)
+            .unwrap_or_else(|| "a person".to_owned());
+        tracing::info!(task.id = %id, "{name} cancels a task");
+        self.tell(Message::Cancel(id, CancelledBy::Person(name)));
+        self.plugins.cancel(id);
+    }
+
+    fn reload(&mut self) {
+        match self.settings.macro_file() {
+            Ok(macros) => {
+                self.macros = macros;
+                tracing::info!("the macros were read again");
+            }
+            Err(error) => tracing::error!("the macros stay as they were: {error}"),
+        }
+    }
+
+    /// Takes nothing new, gives back what was not started, waits for the rest, and ends what is left.
+    fn drain(&mut self) {
+        tracing::info!(running = self.running.count(), "stopping: no new tasks are taken");
+        self.give_back();
+        self.wait_for_runs(self.settings.manager.drain, true);
+        for id in self.running.ids() {
+            tracing::warn!(task.id = %id, "a task is ended because the manager stops");
+            self.tell(Message::Cancel(id, CancelledBy::Manager));
+            self.plugins.cancel(id);
+        }
+        self.wait_for_runs(self.settings.plugins.grace + LAST_RUNS, false);
+    }
+
+    fn give_back(&mut self) {
+        let ids: Vec<Uuid> = self.unstarted.drain(..).map(|claim| claim.task.id).collect();
+        let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
+        let result = self
+            .pool
+            .transaction::<_, DbError>(|connection| Ok(queue::give_back(connection, epoch, &ids)?));
+        match result {
+            Ok(_) => ids.into_iter().for_each(|id| self.running.remove(id)),
+            Err(error) => {
+                tracing::warn!("unstarted tasks cannot be given back and will count as lost: {error}")
+            }
+        }
+    }
+
+    fn wait_for_runs(&mut self, limit: Duration, may_hurry: bool) {
+        let deadline = Instant::now() + limit;
+        while self.running.count() > 0 && Instant::now() < deadline && !(may_hurry && self.signals.hurry()) {
+            if Instant::now() >= self.heartbeat_at
+                && let Err(error) = self.heartbeat(true)
+            {
+                tracing::warn!("no heartbeat while stopping: {error}");
+            }
+            self.heartbeat_at = self.heartbeat_at.min(deadline);
+            self.wait();
+        }
+    }
+
+    /// Ends the threads in the order in which they feed each other, so that nothing is left unwritten.
+    fn stop(self) -> anyhow::Result<()> {
+        self.executor.stop();
+        drop(self.messages);
+        self.writer
+            .join()
+            .map_err(|_| anyhow::anyhow!("the writer's thread has panicked"))?;
+        self.pool
+            .run::<_, DbError>(|connection| Ok(Worker::sign_off(connection, self.id)?))
+            .context("while signing off")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn tell(&self, message: Message) {
+        // The writer lives as long as the manager.
+        let _ = self.messages.send(message);
+    }
+}
+
+fn manager_name(settings: &Settings) -> String {
+    if !settings.manager.name.is_empty() {
+        return settings.manager.name.clone();
+    }
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "manager".to_owned())
+}

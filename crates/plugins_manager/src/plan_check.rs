@@ -1,0 +1,113 @@
+//! The second decision, just before the start: what was confirmed is what runs, or nothing.
+
+use plugin_runner::Invocation;
+use selfservice_core::config::{MacroFile, PluginSettings, Secret};
+use selfservice_core::db::PgConnection;
+use selfservice_core::models::tasks::Task;
+use selfservice_core::plan::{Plan, PlanError, Request, Requester};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A task that may start.
+pub struct Approved {
+    /// What the launcher gets.
+    pub invocation: Invocation,
+    /// The secrets that the plugin is given: to be masked in its output.
+    pub secrets: Vec<Secret>,
+}
+
+/// Why a task may not start.
+pub enum Refused {
+    /// Rights, handler, target or macros changed; a sentence for the person who asked.
+    Rejected(String),
+    /// The database failed: nobody can say.
+    Undecided,
+}
+
+/// Plans the task anew from the present inventory, rights and macros, and compares.
+pub fn approve(
+    connection: &mut PgConnection,
+    macros: &MacroFile,
+    settings: &PluginSettings,
+    task: &Task,
+) -> Result<Approved, Refused> {
+    let (request, requester) = request_of(task)?;
+    let plan = Plan::decide(connection, macros, &requester, &request, task.id, task.created_at).map_err(
+        |error| match error {
+            PlanError::Query(_) => Refused::Undecided,
+            PlanError::NotFound => {
+                rejected("the host, the service or the handler is gone, or may not be seen any more")
+            }
+            PlanError::Forbidden => rejected("the right to run it is gone"),
+            other => rejected(&other.to_string()),
+        },
+    )?;
+    if plan.handler.revision != task.handler_revision || plan.handler.plugin != task.plugin {
+        return Err(rejected("the handler was changed after this was asked for"));
+    }
+    if plan.argv != task.argv {
+        return Err(rejected(
+            "the command would be another one now than when this was asked for",
+        ));
+    }
+    let secrets = declared_secrets(macros, &plan.handler.secrets)?;
+    Ok(Approved {
+        secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
+        invocation: Invocation {
+            run: task.id,
+            plugin: task.plugin.clone(),
+            arguments: plan.argv,
+            handler: task.handler_name.clone(),
+            user: task.requester.clone(),
+            environment: task.environments.join(","),
+            host: task.host_name.clone(),
+            service: task.service_name.clone(),
+            timeout: Duration::from_secs(u64::try_from(task.timeout_seconds).unwrap_or(1)),
+            grace: settings.grace,
+            path: settings.path.clone(),
+            nagios: plan.environment,
+            secrets: secrets
+                .into_iter()
+                .map(|(name, secret)| (name, secret.expose().to_owned()))
+                .collect(),
+            parameters: plan.parameters,
+            alert: None,
+        },
+    })
+}
+
+fn request_of(task: &Task) -> Result<(Request, Requester), Refused> {
+    let gone = |what: &str| rejected(&format!("{what} was deleted after this was asked for"));
+    let parameters: BTreeMap<String, String> = serde_json::from_value(task.parameters.clone())
+        .map_err(|error| rejected(&format!("the stored parameters are not understood: {error}")))?;
+    Ok((
+        Request {
+            hosts_id: task.hosts_id.ok_or_else(|| gone("the host"))?,
+            services_id: task.services_id.ok_or_else(|| gone("the service"))?,
+            event_handlers_id: task.event_handlers_id.ok_or_else(|| gone("the handler"))?,
+            parameters,
+        },
+        Requester {
+            users_id: task.users_id.ok_or_else(|| gone("the user who asked"))?,
+            name: task.requester.clone(),
+            identity: task.identity,
+            token_verb: task.token_verb,
+        },
+    ))
+}
+
+fn declared_secrets(macros: &MacroFile, names: &[String]) -> Result<Vec<(String, Secret)>, Refused> {
+    names
+        .iter()
+        .map(|name| match macros.secrets.get(name) {
+            Some(secret) => Ok((name.clone(), secret.clone())),
+            None => Err(rejected(&format!(
+                "the handler needs the secret {name}, which this manager does not have"
+            ))),
+        })
+        .collect()
+}
+
+fn rejected(why: &str) -> Refused {
+    Refused::Rejected(why.to_owned())
+}

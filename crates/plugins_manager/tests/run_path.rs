@@ -1,0 +1,248 @@
+//! The run path against a real database and real processes: claim, start, output, result, time-out, cancel, drain.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use selfservice_core::config::MacroFile;
+use selfservice_core::db::DbError;
+use selfservice_core::models::logs::Chunk;
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
+use selfservice_core::plan::{Plan, Request, Requester};
+use selfservice_core::queue::{self, Cancelled, Enqueued};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use test_support::fixture::{World, write_plugin};
+use test_support::{AppOptions, TestApp, TestDatabase, eventually};
+use uuid::Uuid;
+
+struct Bench {
+    app: TestApp,
+    world: World,
+    database: TestDatabase,
+}
+
+fn manager_only() -> AppOptions {
+    AppOptions { web: false, ..AppOptions::default() }
+}
+
+impl Bench {
+    fn start(options: &AppOptions) -> Self {
+        let database = TestDatabase::new();
+        let world = World::new(&database);
+        let app = TestApp::start(&database, options);
+        Self { app, world, database }
+    }
+
+    /// Queues a task as the web GUI would.
+    fn queue(&self, handler: i64, parameters: &[(&str, &str)]) -> Uuid {
+        let requester = Requester {
+            users_id: self.world.alice,
+            name: "alice".to_owned(),
+            identity: Identity::Password,
+            token_verb: None,
+        };
+        let request = Request {
+            hosts_id: self.world.web_1,
+            services_id: self.world.os,
+            event_handlers_id: handler,
+            parameters: parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
+        };
+        let (id, at) = (Uuid::now_v7(), chrono::Utc::now());
+        let macros = MacroFile::read(&self.app.settings.with_file_name("macros.ini")).unwrap();
+        self.database
+            .pool()
+            .transaction::<_, DbError>(|connection| {
+                let plan = Plan::decide(connection, &macros, &requester, &request, id, at).unwrap();
+                let task = plan.into_task(
+                    &requester,
+                    id,
+                    at,
+                    Duration::from_secs(60),
+                    Origin::Gui,
+                    Uuid::new_v4(),
+                    None,
+                );
+                assert!(matches!(queue::enqueue(connection, &task)?, Enqueued::New(_)));
+                Ok(())
+            })
+            .unwrap();
+        id
+    }
+
+    fn task(&self, id: Uuid) -> Task {
+        self.database.pool().run::<_, DbError>(|c| Ok(Task::find(c, id)?)).unwrap().unwrap()
+    }
+
+    fn finished(&self, id: Uuid) -> Task {
+        eventually("the task is finished", || Some(self.task(id)).filter(|task| task.state == TaskState::Finished))
+    }
+
+    fn log(&self, id: Uuid) -> String {
+        let chunks = self.database.pool().run::<_, DbError>(|c| Ok(Chunk::after(c, id, 0, 10_000)?)).unwrap();
+        let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn wait_for_output(&self, id: Uuid, text: &str) {
+        eventually("the output is there", || self.log(id).contains(text).then_some(()));
+    }
+
+    fn cancel(&self, id: Uuid) -> Cancelled {
+        self.database.pool().transaction::<_, DbError>(|c| Ok(queue::cancel(c, id, "bob")?)).unwrap()
+    }
+}
+
+#[test]
+fn exit_codes_become_results_and_the_log_tells_the_story() {
+    let bench = Bench::start(&manager_only());
+    let ok = bench.finished(bench.queue(bench.world.ok, &[]));
+    assert_eq!((ok.result, ok.exit_code), (Some(TaskResult::Ok), Some(0)));
+    assert_eq!(ok.summary.as_deref(), Some("all is well"));
+    assert_eq!(ok.perfdata.as_deref(), Some("load=0.5"));
+    assert!(bench.log(ok.id).starts_with("all is well | load=0.5\nOK: exit code 0, took "), "{}", bench.log(ok.id));
+    assert_eq!(ok.output_bytes, i64::try_from(bench.log(ok.id).len()).unwrap());
+
+    let warning = bench.finished(bench.queue(bench.world.warning, &[]));
+    assert_eq!((warning.result, warning.exit_code), (Some(TaskResult::Warning), Some(1)));
+    let critical = bench.finished(bench.queue(bench.world.critical, &[]));
+    assert_eq!((critical.result, critical.exit_code), (Some(TaskResult::Critical), Some(2)));
+    assert!(bench.log(critical.id).contains("it broke\nCRITICAL: exit code 2"));
+}
+
+#[test]
+fn hostile_values_reach_the_plugin_byte_for_byte() {
+    let bench = Bench::start(&manager_only());
+    for value in ["; | & $( ) ' \"", "`reboot`", "$HOSTADDRESS$ $$", "a b\\c *?~#%!<>", "x -oProxyCommand=x", "é ü"] {
+        let id = bench.queue(bench.world.echo, &[("text", value)]);
+        assert_eq!(bench.finished(id).result, Some(TaskResult::Ok));
+        let log = bench.log(id);
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines[..3], ["127.0.0.1", &format!("--text={value}"), "1"]);
+    }
+}
+
+#[test]
+fn output_is_readable_while_the_plugin_runs_and_a_cancel_ends_its_whole_tree() {
+    let bench = Bench::start(&manager_only());
+    write_plugin(
+        &bench.app.plugins,
+        "slow",
+        "setsid sh -c 'echo \"daemon $$\"; exec sleep 1000' & sh -c 'echo \"child $$\"; exec sleep 1000' & echo started; wait",
+    );
+    let id = bench.queue(bench.world.slow, &[]);
+    for line in ["daemon ", "child ", "started\n"] {
+        bench.wait_for_output(id, line);
+    }
+    assert_eq!(bench.task(id).state, TaskState::Running);
+    assert_eq!(bench.cancel(id), Cancelled::Requested);
+    let task = bench.finished(id);
+    assert_eq!(task.result, Some(TaskResult::Cancelled));
+    assert_eq!(task.result_text.as_deref(), Some("cancelled by bob"));
+    let log = bench.log(id);
+    assert!(log.contains("all its processes have ended"), "{log}");
+    for name in ["daemon ", "child "] {
+        let pid = log.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{name}lives");
+    }
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_ended_and_says_so() {
+    let bench = Bench::start(&manager_only());
+    bench.database.sql("UPDATE event_handlers SET timeout_seconds = 1 WHERE name = 'slow'");
+    let task = bench.finished(bench.queue(bench.world.slow, &[]));
+    assert_eq!(task.result, Some(TaskResult::TimedOut));
+    assert_eq!(task.result_text.as_deref(), Some("timed out after 1 s"));
+    assert_eq!(task.exit_code, None);
+}
+
+#[test]
+fn what_changed_between_the_click_and_the_start_is_rejected() {
+    let bench = Bench::start(&AppOptions { manager: false, web: false, ..AppOptions::default() });
+    let queued = |handler| bench.queue(handler, &[]);
+    let ids = [queued(bench.world.ok), queued(bench.world.echo), queued(bench.world.warning)];
+    bench.database.sql("UPDATE event_handlers SET revision = revision + 1 WHERE name = 'ok'");
+    bench.database.sql("UPDATE hosts SET address = '127.0.0.9' WHERE name = 'web-1'");
+    bench.database.sql("UPDATE event_handlers SET enabled = false WHERE name = 'warning'");
+    let mut bench = bench;
+    bench.app.start_program("plugins_manager");
+    for (id, why) in ids.into_iter().zip(["the handler was changed", "the command would be another one", "is gone"]) {
+        let task = bench.finished(id);
+        assert_eq!(task.result, Some(TaskResult::Rejected));
+        assert!(task.result_text.as_ref().unwrap().contains(why), "{:?}", task.result_text);
+        assert!(bench.log(id).starts_with("REJECTED: "));
+    }
+    bench.database.sql("UPDATE event_handlers SET enabled = true; DELETE FROM grants WHERE verb = 'admin'");
+}
+
+#[test]
+fn a_plugin_that_cannot_be_used_is_refused_with_a_sentence() {
+    let bench = Bench::start(&manager_only());
+    for (plugin, why) in [("missing", "was not found"), ("../ok", "name"), ("/bin/sh", "name")] {
+        bench.database.sql(&format!("UPDATE event_handlers SET plugin = '{plugin}' WHERE name = 'ok'"));
+        let task = bench.finished(bench.queue(bench.world.ok, &[]));
+        assert_eq!(task.result, Some(TaskResult::Failed), "{plugin}");
+        let text = task.result_text.unwrap();
+        assert!(text.starts_with("could not be started: ") && text.contains(why), "{text}");
+    }
+}
+
+#[test]
+fn secrets_reach_the_plugin_and_never_the_log() {
+    let options =
+        AppOptions { macros: "[macros]\n[secrets]\nTOKEN = hunter2-hunter2\n".to_owned(), ..manager_only() };
+    let bench = Bench::start(&options);
+    write_plugin(&bench.app.plugins, "ok", "printf '%s' \"$SELFSERVICE_SECRET_TOKEN\" | wc -c; echo \"<$SELFSERVICE_SECRET_TOKEN>\"");
+    bench.database.sql("UPDATE event_handlers SET secrets = '{TOKEN}' WHERE name = 'ok'");
+    let task = bench.finished(bench.queue(bench.world.ok, &[]));
+    assert_eq!(task.result, Some(TaskResult::Ok));
+    assert!(bench.log(task.id).starts_with("15\n<********>\n"), "{}", bench.log(task.id));
+    assert_eq!(bench.database.sql("SELECT count(*) FROM tasks t WHERE t::text LIKE '%hunter2%'"), "0");
+}
+
+#[test]
+fn stopping_waits_for_runs_and_starts_nothing_new() {
+    let bench = Bench::start(&manager_only());
+    write_plugin(&bench.app.plugins, "slow", "echo begun; sleep 1; echo ended");
+    let id = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(id, "begun");
+    bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGTERM);
+    eventually("the manager takes no more", || {
+        (bench.database.sql("SELECT count(*) FROM workers WHERE stopping") == "1").then_some(())
+    });
+    let late = bench.queue(bench.world.ok, &[]);
+    assert_eq!(bench.finished(id).result, Some(TaskResult::Ok));
+    assert!(bench.log(id).starts_with("begun\nended\n"));
+    let status = bench.app.program("plugins_manager").wait(Duration::from_secs(20));
+    assert!(status.unwrap().success());
+    assert_eq!(bench.task(late).state, TaskState::Queued);
+}
+
+#[test]
+fn work_goes_on_when_the_database_is_away_and_comes_back() {
+    let bench = Bench::start(&manager_only());
+    write_plugin(&bench.app.plugins, "slow", "echo begun; sleep 1; echo ended");
+    let id = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(id, "begun");
+    bench.database.shut_out();
+    // The plugin ends while nothing can be stored.
+    std::thread::sleep(Duration::from_millis(1500));
+    bench.database.let_in();
+    let task = bench.finished(id);
+    assert_eq!(task.result, Some(TaskResult::Ok));
+    assert!(bench.log(id).starts_with("begun\nended\nOK: "), "{}", bench.log(id));
+    assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
+}
+
+#[test]
+fn a_killed_manager_leaves_its_task_lost_and_no_process() {
+    let mut bench = Bench::start(&manager_only());
+    write_plugin(&bench.app.plugins, "slow", "echo \"pid $$\"; exec sleep 1000");
+    let id = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(id, "pid ");
+    bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGKILL);
+    bench.app.start_program("plugins_manager");
+    let task = bench.finished(id);
+    assert_eq!(task.result, Some(TaskResult::Lost));
+    let log = bench.log(id);
+    let pid = log.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
+    eventually("the plugin is gone", || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+}

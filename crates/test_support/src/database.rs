@@ -1,0 +1,103 @@
+//! A migrated database for each test, on a server that belongs to the test process.
+
+use selfservice_core::config::DatabaseSettings;
+use selfservice_core::db::{Pool, migrations};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use supervisor::PrivatePostgres;
+
+const TEMPLATE: &str = "selfservice_template";
+
+/// One server a test process; it ends with the process, however that ends.
+static SERVER: OnceLock<PrivatePostgres> = OnceLock::new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// An empty, migrated database of its own; dropped with the value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    url: String,
+    pool: Pool,
+}
+
+impl TestDatabase {
+    /// Makes one. Panics where PostgreSQL cannot be had: `make test` installs it.
+    pub fn new() -> Self {
+        let server = server();
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        psql(&format!(
+            "CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy"
+        ));
+        let url = server.url(&name);
+        let pool = Pool::new(&DatabaseSettings::for_url(&url), "test");
+        Self { name, url, pool }
+    }
+
+    /// Connection string for programs under test.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Connections for the test itself.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Runs SQL and gives what `psql -At` prints: fields separated by `|`, rows by line ends.
+    pub fn sql(&self, sql: &str) -> String {
+        match server().psql(&self.name, sql) {
+            Ok(output) => output.trim_end().to_owned(),
+            Err(error) => panic!("the test's statement failed: {error}\n{sql}"),
+        }
+    }
+
+    /// Ends every connection to the database and refuses new ones until [`TestDatabase::let_in`]: for a program it is
+    /// as if the server were away.
+    pub fn shut_out(&self) {
+        psql(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));
+        psql(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        ));
+    }
+
+    /// Takes connections again.
+    pub fn let_in(&self) {
+        psql(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
+    }
+}
+
+impl Default for TestDatabase {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        // Failure leaves the database to the end of the server, which is the end of this process.
+        let _ = server().psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+fn server() -> &'static PrivatePostgres {
+    SERVER.get_or_init(|| {
+        let server =
+            PrivatePostgres::temporary(None).unwrap_or_else(|error| panic!("no PostgreSQL: {error}"));
+        server
+            .create_database(TEMPLATE)
+            .unwrap_or_else(|error| panic!("no database: {error}"));
+        let pool = Pool::new(&DatabaseSettings::for_url(&server.url(TEMPLATE)), "test");
+        let mut connection = pool
+            .get()
+            .unwrap_or_else(|error| panic!("no connection: {error}"));
+        migrations::apply(&mut connection).unwrap_or_else(|error| panic!("{error}"));
+        server
+    })
+}
+
+fn psql(sql: &str) {
+    if let Err(error) = server().psql("postgres", sql) {
+        panic!("the test's statement failed: {error}\n{sql}");
+    }
+}
