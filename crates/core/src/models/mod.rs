@@ -1,14 +1,24 @@
 //! One file per table: the row, the insert, and its queries as associated functions.
 
+pub mod api_tokens;
 pub mod audit;
 pub mod confirmations;
 pub mod effective;
+pub mod environments;
 pub mod event_handlers;
+pub mod grants;
+pub mod hostgroups;
 pub mod hosts;
+pub mod inventory;
 pub mod logs;
+pub mod schedule_runs;
 pub mod services;
+pub mod sessions;
+pub mod signin;
 pub mod tasks;
+pub mod teams;
 mod text_array;
+pub mod users;
 pub mod workers;
 
 pub use text_array::TextArray;

@@ -1,0 +1,37 @@
+-- A handler is always given as a whole. $1 is the author of the revisions that this writes.
+WITH present AS (
+    SELECT l.*, h.id AS present_id, array_remove(ARRAY[
+        CASE WHEN l.description <> h.description THEN 'description' END,
+        CASE WHEN l.plugin <> h.plugin THEN 'plugin' END,
+        CASE WHEN l.arguments <> h.arguments THEN 'arguments' END,
+        CASE WHEN l.parameters <> h.parameters THEN 'parameters' END,
+        CASE WHEN l.tags <> h.tags THEN 'tags' END,
+        CASE WHEN l.secrets <> h.secrets THEN 'secrets' END,
+        CASE WHEN l.risk <> h.risk THEN 'risk' END,
+        CASE WHEN l.timeout_seconds <> h.timeout_seconds THEN 'timeout_seconds' END,
+        CASE WHEN l.reason_required <> h.reason_required THEN 'reason_required' END,
+        CASE WHEN l.repeatable <> h.repeatable THEN 'repeatable' END,
+        CASE WHEN l.empty_macros <> h.empty_macros THEN 'empty_macros' END,
+        CASE WHEN l.enabled <> h.enabled THEN 'enabled' END,
+        CASE WHEN l.runbook_url IS DISTINCT FROM h.runbook_url THEN 'runbook_url' END], NULL) AS fields
+    FROM load_event_handlers l JOIN event_handlers h ON h.name = l.name
+), changed AS (
+    UPDATE event_handlers h SET description = p.description, plugin = p.plugin, arguments = p.arguments,
+           parameters = p.parameters, tags = p.tags, secrets = p.secrets, risk = p.risk,
+           timeout_seconds = p.timeout_seconds, reason_required = p.reason_required, repeatable = p.repeatable,
+           empty_macros = p.empty_macros, enabled = p.enabled, runbook_url = p.runbook_url, revision = h.revision + 1
+    FROM present p WHERE h.id = p.present_id AND p.fields <> '{}' RETURNING h AS handler, p.fields
+), added AS (
+    INSERT INTO event_handlers AS h (name, name_key, description, plugin, arguments, parameters, tags, secrets, risk,
+           timeout_seconds, reason_required, repeatable, empty_macros, enabled, runbook_url)
+    SELECT name, name_key, description, plugin, arguments, parameters, tags, secrets, risk,
+           timeout_seconds, reason_required, repeatable, empty_macros, enabled, runbook_url
+    FROM load_event_handlers l WHERE NOT EXISTS (SELECT 1 FROM event_handlers e WHERE e.name = l.name)
+    RETURNING h AS handler
+), written AS (
+    SELECT handler, false AS added, fields FROM changed UNION ALL SELECT handler, true, '{}'::text[] FROM added
+), revisions AS (
+    INSERT INTO event_handler_revisions (event_handlers_id, revision, definition, author)
+    SELECT (handler).id, (handler).revision, to_jsonb(handler) - ARRAY['id', 'name_key', 'revision'], $1 FROM written
+)
+SELECT (handler).name AS name, added, fields FROM written

@@ -1,0 +1,28 @@
+-- What a load wants, for the statements of one transaction. A NULL column: the source says nothing about it.
+CREATE TEMP TABLE load_environments (
+    id bigint, name text COLLATE "C", name_key text COLLATE "C", description text, colour text, minimum_risk text
+) ON COMMIT DROP;
+CREATE TEMP TABLE load_hostgroups (
+    id bigint, name text COLLATE "C", name_key text COLLATE "C", description text, services text[]
+) ON COMMIT DROP;
+CREATE TEMP TABLE load_services (
+    id bigint, name text COLLATE "C", name_key text COLLATE "C", description text, vars jsonb, handlers text[]
+) ON COMMIT DROP;
+CREATE TEMP TABLE load_hosts (
+    id bigint, name text COLLATE "C", name_key text COLLATE "C", address text COLLATE "C", description text, vars jsonb,
+    aliases text[], environments jsonb, hostgroups text[], services text[]
+) ON COMMIT DROP;
+CREATE TEMP TABLE load_event_handlers (
+    id bigint, name text COLLATE "C", name_key text COLLATE "C", description text, plugin text, arguments text[],
+    parameters jsonb, tags text[], secrets text[], risk text, timeout_seconds integer, reason_required boolean,
+    repeatable boolean, empty_macros boolean, enabled boolean, runbook_url text
+) ON COMMIT DROP;
+CREATE TEMP TABLE load_teams (
+    id bigint, name text COLLATE "C", name_key text COLLATE "C", members text[]
+) ON COMMIT DROP;
+CREATE TEMP TABLE load_grants (
+    "user" text, team text, environment text, hostgroup text, handler text, tag text, verb text
+) ON COMMIT DROP;
+-- Whose copies of templates are looked at again.
+CREATE TEMP TABLE load_touched_hosts (hosts_id bigint PRIMARY KEY) ON COMMIT DROP;
+CREATE TEMP TABLE load_touched_members (services_members_id bigint PRIMARY KEY, services_id bigint) ON COMMIT DROP;
