@@ -1,0 +1,85 @@
+//! What was read from a source before it is checked: every object with the place where it stands.
+
+use selfservice_core::models::inventory::{
+    Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team,
+};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A line of a file; line 0 is the file as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named.
+    pub file: Arc<Path>,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        Ok(())
+    }
+}
+
+/// An object and where it stands.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// The object.
+    pub row: T,
+    /// The line in which it begins.
+    pub place: Place,
+}
+
+/// Everything that was read, from one file or several.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    /// Environments.
+    pub environments: Vec<Found<Environment>>,
+    /// Host groups.
+    pub hostgroups: Vec<Found<Hostgroup>>,
+    /// Services.
+    pub services: Vec<Found<Service>>,
+    /// Event handlers.
+    pub event_handlers: Vec<Found<EventHandler>>,
+    /// Hosts.
+    pub hosts: Vec<Found<Host>>,
+    /// Teams.
+    pub teams: Vec<Found<Team>>,
+    /// Grants.
+    pub grants: Vec<Found<Grant>>,
+}
+
+impl Document {
+    /// Adds what another file brought.
+    pub fn append(&mut self, mut other: Self) {
+        self.environments.append(&mut other.environments);
+        self.hostgroups.append(&mut other.hostgroups);
+        self.services.append(&mut other.services);
+        self.event_handlers.append(&mut other.event_handlers);
+        self.hosts.append(&mut other.hosts);
+        self.teams.append(&mut other.teams);
+        self.grants.append(&mut other.grants);
+    }
+
+    /// The objects without their places.
+    pub(crate) fn into_inventory(self) -> Inventory {
+        Inventory {
+            environments: rows(self.environments),
+            hostgroups: rows(self.hostgroups),
+            services: rows(self.services),
+            event_handlers: rows(self.event_handlers),
+            hosts: rows(self.hosts),
+            teams: rows(self.teams),
+            grants: rows(self.grants),
+        }
+    }
+}
+
+fn rows<T>(found: Vec<Found<T>>) -> Vec<T> {
+    found.into_iter().map(|found| found.row).collect()
+}
