@@ -184,12 +184,21 @@ impl From<Risk> for Confirmation {
 /// seen by nobody but through its own audit.
 pub(crate) fn host_is_visible(users_id: i64) -> SqlLiteral<Bool> {
     diesel::dsl::sql(&format!(
+        "(tasks.hosts_id IS NOT NULL AND {})",
+        grant_exists(users_id, "tasks.hosts_id", "TRUE")
+    ))
+}
+
+/// The SQL condition "some grant of the user matches the host whose id stands in `column`"; `also` restricts the
+/// grant `g` further. Both are ours, never input.
+pub(crate) fn grant_exists(users_id: i64, column: &str, also: &str) -> String {
+    format!(
         "EXISTS (SELECT 1 FROM grants g JOIN users u ON u.id = {users_id} AND NOT u.disabled \
          WHERE (g.users_id = {users_id} OR g.teams_id IN (SELECT teams_id FROM teams_members WHERE users_id = {users_id})) \
-         AND tasks.hosts_id IS NOT NULL \
+         AND {also} \
          AND (g.environments_id IS NULL OR EXISTS (SELECT 1 FROM environments_members em \
-              WHERE em.hosts_id = tasks.hosts_id AND em.environments_id = g.environments_id)) \
+              WHERE em.hosts_id = {column} AND em.environments_id = g.environments_id)) \
          AND (g.hostgroups_id IS NULL OR EXISTS (SELECT 1 FROM hostgroups_members hm \
-              WHERE hm.hosts_id = tasks.hosts_id AND hm.hostgroups_id = g.hostgroups_id)))"
-    ))
+              WHERE hm.hosts_id = {column} AND hm.hostgroups_id = g.hostgroups_id)))"
+    )
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod config;
+pub mod credentials;
 pub mod cron_expr;
 pub mod db;
 pub mod macros;

@@ -19,6 +19,7 @@ pub mod tasks;
 pub mod teams;
 mod text_array;
 pub mod users;
+pub mod visible;
 pub mod workers;
 
 pub use text_array::TextArray;

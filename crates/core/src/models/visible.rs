@@ -1,0 +1,264 @@
+//! Lists of the inventory as one person may see them: what belongs to no host that they see is not there for them.
+
+use super::event_handlers::EventHandler;
+use super::hosts::Host;
+use super::services::Service;
+use crate::access::{Access, grant_exists};
+use crate::db::schema::{event_handlers, hosts, services};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
+
+/// Who looks at a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewer {
+    users_id: i64,
+    everything: bool,
+}
+
+/// A part of the inventory that has hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// A host group's members.
+    Hostgroup(i64),
+    /// Hosts that have a service.
+    Service(i64),
+}
+
+/// A service in a list.
+#[derive(Debug, Clone)]
+pub struct ListedService {
+    /// The service.
+    pub service: Service,
+    /// Handlers that it brings.
+    pub handler_count: i64,
+    /// Hosts that have it.
+    pub host_count: i64,
+}
+
+impl Viewer {
+    /// Somebody with these rights; an administrator also sees what belongs to no host yet.
+    pub fn new(users_id: i64, access: &Access) -> Self {
+        Self {
+            users_id,
+            everything: access.is_admin(),
+        }
+    }
+
+    /// The SQL condition that they see the host whose id stands in `column`.
+    pub(super) fn sees_host(self, column: &str) -> String {
+        if self.everything {
+            "TRUE".to_owned()
+        } else {
+            grant_exists(self.users_id, column, "TRUE")
+        }
+    }
+
+    /// The SQL condition that something is there for them: `rows` (`FROM` and `WHERE`) finds a host in `column` that
+    /// they see.
+    pub(super) fn finds(self, rows: &str, column: &str) -> String {
+        if self.everything {
+            "TRUE".to_owned()
+        } else {
+            format!("EXISTS (SELECT 1 {rows} AND {})", self.sees_host(column))
+        }
+    }
+
+    /// The SQL condition that a row of `event_handlers` is there for them: enabled, and effective on some host with a
+    /// grant for this handler.
+    fn sees_handler(self) -> String {
+        if self.everything {
+            return "event_handlers.enabled".to_owned();
+        }
+        let fits = "(g.event_handlers_id IS NULL OR g.event_handlers_id = event_handlers.id) \
+                    AND (g.handler_tag IS NULL OR g.handler_tag = ANY (event_handlers.tags))";
+        format!(
+            "event_handlers.enabled AND EXISTS (SELECT 1 FROM events_handlers_members e \
+             JOIN services_members m ON m.id = e.services_members_id \
+             WHERE e.event_handlers_id = event_handlers.id AND NOT e.dropped AND NOT m.dropped AND {})",
+            grant_exists(self.users_id, "m.hosts_id", fits)
+        )
+    }
+
+    fn sees_service(self) -> String {
+        self.finds(
+            "FROM services_members m WHERE m.services_id = services.id AND NOT m.dropped",
+            "m.hosts_id",
+        )
+    }
+}
+
+/// Hosts within a part of the inventory, by name after `after`, whose name or address contains `like`.
+pub fn hosts_within(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    within: Within,
+    like: &str,
+    after: &str,
+    limit: i64,
+) -> QueryResult<Vec<Host>> {
+    let belongs = match within {
+        Within::Hostgroup(id) => {
+            format!("hosts.id IN (SELECT hosts_id FROM hostgroups_members WHERE hostgroups_id = {id})")
+        }
+        Within::Service(id) => {
+            format!(
+                "hosts.id IN (SELECT hosts_id FROM services_members WHERE services_id = {id} AND NOT dropped)"
+            )
+        }
+    };
+    let pattern = super::contains(like);
+    hosts::table
+        .filter(condition(&belongs))
+        .filter(condition(&viewer.sees_host("hosts.id")))
+        .filter(hosts::name.gt(after))
+        .filter(
+            hosts::name_key
+                .like(pattern.clone())
+                .or(hosts::address.like(pattern)),
+        )
+        .order(hosts::name)
+        .limit(limit)
+        .select(Host::as_select())
+        .load(connection)
+}
+
+/// Services by name after `after`, whose name contains `like`.
+pub fn services(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    like: &str,
+    after: &str,
+    limit: i64,
+) -> QueryResult<Vec<ListedService>> {
+    let handlers = format!(
+        "(SELECT count(*) FROM services_event_handlers s JOIN event_handlers ON event_handlers.id = s.event_handlers_id \
+         WHERE s.services_id = services.id AND {})",
+        viewer.sees_handler()
+    );
+    let hosts = format!(
+        "(SELECT count(*) FROM services_members m WHERE m.services_id = services.id AND NOT m.dropped AND {})",
+        viewer.sees_host("m.hosts_id")
+    );
+    let rows: Vec<(Service, i64, i64)> = services::table
+        .filter(condition(&viewer.sees_service()))
+        .filter(services::name.gt(after))
+        .filter(services::name_key.like(super::contains(like)))
+        .order(services::name)
+        .limit(limit)
+        .select((
+            Service::as_select(),
+            sql::<BigInt>(&handlers),
+            sql::<BigInt>(&hosts),
+        ))
+        .load(connection)?;
+    Ok(rows
+        .into_iter()
+        .map(|(service, handler_count, host_count)| ListedService {
+            service,
+            handler_count,
+            host_count,
+        })
+        .collect())
+}
+
+/// The service with this id, if it is there for the viewer.
+pub fn service(connection: &mut PgConnection, viewer: Viewer, id: i64) -> QueryResult<Option<Service>> {
+    services::table
+        .find(id)
+        .filter(condition(&viewer.sees_service()))
+        .select(Service::as_select())
+        .first(connection)
+        .optional()
+}
+
+/// Services that a host group brings, by name.
+pub fn services_of_hostgroup(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    hostgroups_id: i64,
+) -> QueryResult<Vec<Service>> {
+    services_where(
+        connection,
+        viewer,
+        &format!(
+            "services.id IN (SELECT services_id FROM hostgroups_services WHERE hostgroups_id = {hostgroups_id})"
+        ),
+    )
+}
+
+/// Services that bring a handler, by name.
+pub fn services_of_handler(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    event_handlers_id: i64,
+) -> QueryResult<Vec<Service>> {
+    services_where(
+        connection,
+        viewer,
+        &format!(
+            "services.id IN (SELECT services_id FROM services_event_handlers WHERE event_handlers_id = {event_handlers_id})"
+        ),
+    )
+}
+
+fn services_where(connection: &mut PgConnection, viewer: Viewer, also: &str) -> QueryResult<Vec<Service>> {
+    services::table
+        .filter(condition(also))
+        .filter(condition(&viewer.sees_service()))
+        .order(services::name)
+        .select(Service::as_select())
+        .load(connection)
+}
+
+/// Enabled handlers by name after `after`, whose name contains `like`.
+pub fn handlers(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    like: &str,
+    after: &str,
+    limit: i64,
+) -> QueryResult<Vec<EventHandler>> {
+    event_handlers::table
+        .filter(condition(&viewer.sees_handler()))
+        .filter(event_handlers::name.gt(after))
+        .filter(event_handlers::name_key.like(super::contains(like)))
+        .order(event_handlers::name)
+        .limit(limit)
+        .select(EventHandler::as_select())
+        .load(connection)
+}
+
+/// The enabled handler with this id, if it is there for the viewer.
+pub fn handler(connection: &mut PgConnection, viewer: Viewer, id: i64) -> QueryResult<Option<EventHandler>> {
+    event_handlers::table
+        .find(id)
+        .filter(condition(&viewer.sees_handler()))
+        .select(EventHandler::as_select())
+        .first(connection)
+        .optional()
+}
+
+/// Handlers that a service brings, in the engineer's order.
+pub fn handlers_of_service(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    services_id: i64,
+) -> QueryResult<Vec<EventHandler>> {
+    let position = format!(
+        "(SELECT s.position FROM services_event_handlers s \
+         WHERE s.event_handlers_id = event_handlers.id AND s.services_id = {services_id})"
+    );
+    event_handlers::table
+        .filter(condition(&format!("{position} IS NOT NULL")))
+        .filter(condition(&viewer.sees_handler()))
+        .order((sql::<diesel::sql_types::Integer>(&position), event_handlers::name))
+        .select(EventHandler::as_select())
+        .load(connection)
+}
+
+fn condition(text: &str) -> SqlLiteral<Bool> {
+    sql(&format!("({text})"))
+}
