@@ -1,15 +1,16 @@
 //! The thread that drives runs, and the launcher behind it: started again when it is gone.
 
 use anyhow::Context as _;
-use plugin_runner::{Event, Launcher, Remote, RunSpec, Runner, RunnerError, RunnerOptions};
+use plugin_runner::{Event, Launcher, Outcome, Remote, RunSpec, Runner, RunnerError, RunnerOptions};
 use selfservice_core::config::PluginSettings;
 use selfservice_core::db::Waker;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use crate::log_writer::Message;
@@ -30,8 +31,16 @@ pub struct Executor {
 pub struct Plugins(Arc<Shared>);
 
 struct Shared {
-    remote: Mutex<Option<Remote>>,
+    state: Mutex<State>,
     stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    remote: Option<Remote>,
+    /// Runs that were handed to the present runner and have not ended. What is left when it is gone was never taken
+    /// by it: those it had taken got their last event from it.
+    sent: HashSet<Uuid>,
 }
 
 impl Executor {
@@ -39,7 +48,7 @@ impl Executor {
     /// when the launcher is there (again).
     pub fn start(settings: &PluginSettings, events: Sender<Message>, waker: Waker) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
-            remote: Mutex::new(None),
+            state: Mutex::new(State::default()),
             stopping: AtomicBool::new(false),
         });
         let runner = new_runner(settings)?;
@@ -72,7 +81,16 @@ impl Executor {
 impl Plugins {
     /// Starts a run. False: there is no launcher now, and nothing was started.
     pub fn run(&self, spec: RunSpec) -> bool {
-        self.with(|remote| remote.start(spec)).is_some()
+        let id = spec.run();
+        let mut state = self.0.lock();
+        let sent = state
+            .remote
+            .as_ref()
+            .is_some_and(|remote| remote.start(spec).is_ok());
+        if sent {
+            state.sent.insert(id);
+        }
+        sent
     }
 
     /// Ends a run's whole tree. A run that has just ended is ignored; without a launcher there is no tree to end.
@@ -91,14 +109,20 @@ impl Plugins {
     }
 
     fn with<T>(&self, work: impl FnOnce(&Remote) -> Result<T, RunnerError>) -> Option<T> {
-        let remote = self.0.remote.lock().unwrap_or_else(PoisonError::into_inner);
-        remote.as_ref().and_then(|remote| work(remote).ok())
+        self.0.lock().remote.as_ref().and_then(|remote| work(remote).ok())
     }
 }
 
 impl Shared {
-    fn publish(&self, remote: Option<Remote>) {
-        *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = remote;
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an event on its way to the writer.
+    fn note(&self, event: &Event) {
+        if let Event::Finished { run, .. } = event {
+            self.lock().sent.remove(run);
+        }
     }
 }
 
@@ -118,17 +142,32 @@ fn drive(
                 continue;
             }
         };
-        shared.publish(Some(runner.remote()));
+        shared.lock().remote = Some(runner.remote());
         waker.wake();
+        // The writer is gone only when the program ends, so its answer does not matter.
         let result = runner.run(&mut |event: Event| {
-            // The writer is gone only when the program ends.
+            shared.note(&event);
             let _ = events.send(Message::Event(event));
         });
-        shared.publish(None);
+        let left = std::mem::take(&mut *shared.lock()).sent;
+        for run in left {
+            let _ = events.send(Message::Event(never_taken(run)));
+        }
         if let Err(error) = result {
             tracing::error!("{error}; its runs are lost, and a new launcher is looked for");
             std::thread::sleep(LAUNCHER_PAUSE);
         }
+    }
+}
+
+fn never_taken(run: Uuid) -> Event {
+    let outcome = Outcome::NotStarted("the launcher went away before".to_owned());
+    Event::Finished {
+        run,
+        outcome,
+        elapsed: None,
+        left: 0,
+        at: SystemTime::now(),
     }
 }
 

@@ -246,3 +246,28 @@ fn a_killed_manager_leaves_its_task_lost_and_no_process() {
     let pid = log.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
     eventually("the plugin is gone", || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
 }
+
+#[test]
+fn when_the_launcher_is_killed_its_runs_are_lost_and_the_next_ones_work() {
+    let bench = Bench::start(&manager_only());
+    write_plugin(&bench.app.plugins, "slow", "echo \"pid $$\"; exec sleep 1000");
+    let id = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(id, "pid ");
+    let manager = bench.app.program("plugins_manager").id();
+    let launcher = eventually("the launcher is found", || child_of(manager));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(launcher), nix::sys::signal::Signal::SIGKILL).unwrap();
+    assert_eq!(bench.finished(id).result, Some(TaskResult::Lost));
+    assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
+    let log = bench.log(id);
+    let pid = log.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
+    eventually("the plugin is gone", || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+}
+
+/// The first process whose parent is `parent`.
+fn child_of(parent: i32) -> Option<i32> {
+    let line = format!("PPid:\t{parent}\n");
+    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        std::fs::read_to_string(entry.path().join("status")).ok()?.contains(&line).then_some(pid)
+    })
+}
