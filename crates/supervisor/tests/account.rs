@@ -1,7 +1,5 @@
 //! Whether another user gets to a directory is known before a server fails there.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 

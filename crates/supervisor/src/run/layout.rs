@@ -17,7 +17,7 @@ use crate::postgres::{SOCKET_PATH_LIMIT, socket_path};
 
 const SBIN: [&str; 4] = ["web_gui", "plugins_manager", "plugin_launcher", "schedulerd"];
 const EXAMPLE: &str = "etc/example";
-const BIN: [&str; 3] = ["tasks", "data_loader", "influxdata"];
+const BIN: [&str; 2] = ["tasks", "data_loader"];
 
 /// All directories of one running system.
 #[derive(Clone, Debug)]

@@ -142,6 +142,10 @@ impl System {
         if !self.wait_for(interrupts, || network::is_healthy(settings.listen), &trouble)? {
             return Ok(false);
         }
+        // Another program may have taken the port at the same moment and have answered for ours.
+        if let Some(failure) = self.daemons.iter().find_map(Daemon::failure) {
+            bail!(failure);
+        }
         let link = self.tools().sign_in_link(ADMIN)?;
         say(&welcome(&self.layout, &settings, &link));
         Ok(true)

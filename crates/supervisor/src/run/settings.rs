@@ -16,6 +16,7 @@ use super::network;
 /// The one database of a private server.
 pub const PRIVATE_DATABASE: &str = "selfservice";
 const PRIVATE_URL_START: &str = "postgresql://selfservice@/selfservice?host=%2F";
+const OWN_URL_MACRO: &str = "SELFSERVICE_URL";
 const NAGIOS_PLUGINS: &str = "/usr/lib/nagios/plugins";
 
 /// What we need to know of the settings. The programs check the file as a whole and name what is wrong in it.
@@ -31,24 +32,20 @@ pub struct RunSettings {
 impl RunSettings {
     /// Makes the files where they are missing, then reads them. `private_url` is the private server's.
     pub fn prepare(layout: &Layout, private_url: &str) -> Result<Self> {
-        copy_sample(
-            layout,
-            &layout.checkout.join("etc/macros.ini"),
-            &layout.macros(),
-            |_| Ok(()),
-        )?;
         let sample = layout.checkout.join("etc/settings.ini");
         copy_sample(layout, &sample, &layout.settings(), |ini| {
             set_own_values(ini, layout, private_url)
         })?;
         let settings = Self::read(layout)?;
-        if settings.chosen_database.is_some() {
-            return Ok(settings);
-        }
-        change(layout, &layout.settings(), |ini| {
-            ini.set("database", "url", private_url);
-            Ok(())
+        let macros = layout.checkout.join("etc/macros.ini");
+        copy_sample(layout, &macros, &layout.macros(), |ini| {
+            set_macros(ini, settings.listen)
         })?;
+        if settings.chosen_database.is_none() {
+            change(layout, &layout.settings(), |ini| {
+                ini.set("database", "url", private_url)
+            })?;
+        }
         Ok(settings)
     }
 
@@ -87,11 +84,14 @@ impl RunSettings {
                 layout.settings().display()
             );
         }
+        let old_url = std::mem::take(&mut self.public_url);
         self.listen = network::free_address().context("while looking for a free port")?;
         self.public_url = local_url(self.listen);
-        change(layout, &layout.settings(), |ini| {
-            set_address(ini, self.listen);
-            Ok(())
+        change(layout, &layout.settings(), |ini| set_address(ini, self.listen))?;
+        change(layout, &layout.macros(), |ini| {
+            if ini.get("macros", OWN_URL_MACRO) == Some(&old_url) {
+                set_macros(ini, self.listen);
+            }
         })
     }
 }
@@ -103,13 +103,12 @@ pub fn plugin_directories(layout: &Layout) -> Result<Vec<String>> {
     Ok(directories.split_whitespace().map(str::to_owned).collect())
 }
 
-fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) -> Result<()> {
+fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) {
     let shown = |path: &Path| path.to_string_lossy().into_owned();
     ini.set("database", "url", private_url);
-    set_address(
-        ini,
-        network::free_address().context("while looking for a free port")?,
-    );
+    if let Some(listen) = ini.get("web", "listen").and_then(|listen| listen.parse().ok()) {
+        set_address(ini, listen);
+    }
     ini.set(
         "plugins",
         "directories",
@@ -128,7 +127,12 @@ fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) -> Resu
         },
     );
     ini.set("files", "macros", &shown(&layout.macros()));
-    Ok(())
+}
+
+/// The example inventory checks the program itself, by this address.
+fn set_macros(ini: &mut IniText, listen: SocketAddr) {
+    ini.set("macros", OWN_URL_MACRO, &local_url(listen));
+    ini.set("macros", "SELFSERVICE_PORT", &listen.port().to_string());
 }
 
 fn set_address(ini: &mut IniText, listen: SocketAddr) {
@@ -140,24 +144,19 @@ fn local_url(listen: SocketAddr) -> String {
     format!("http://{listen}")
 }
 
-fn copy_sample(
-    layout: &Layout,
-    sample: &Path,
-    to: &Path,
-    edit: impl FnOnce(&mut IniText) -> Result<()>,
-) -> Result<()> {
+fn copy_sample(layout: &Layout, sample: &Path, to: &Path, edit: impl FnOnce(&mut IniText)) -> Result<()> {
     if to.exists() {
         return Ok(());
     }
     let mut ini = read(sample)?;
-    edit(&mut ini)?;
+    edit(&mut ini);
     write(layout, to, &ini.text())
 }
 
-fn change(layout: &Layout, path: &Path, edit: impl FnOnce(&mut IniText) -> Result<()>) -> Result<()> {
+fn change(layout: &Layout, path: &Path, edit: impl FnOnce(&mut IniText)) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("while reading {}", path.display()))?;
     let mut ini = IniText::new(&text);
-    edit(&mut ini)?;
+    edit(&mut ini);
     if ini.text() == text {
         Ok(())
     } else {
