@@ -210,6 +210,34 @@ impl MacroTable {
     }
 }
 
+/// What would be refused at every run: complaints about `templates`, each a sentence. `parameters` are the names of the
+/// parameters that the handler declares.
+pub fn check<'a>(
+    file: &MacroFile,
+    parameters: impl IntoIterator<Item = &'a str>,
+    templates: &[String],
+) -> Vec<String> {
+    let mut table = MacroTable::new(file);
+    table.allow_empty(true);
+    for parameter in parameters {
+        table.set_custom("_PARAM", parameter, "");
+    }
+    templates
+        .iter()
+        .filter_map(|template| {
+            let why = match table.expand(template) {
+                Err(error) => error.to_string(),
+                Ok(_) if template.contains('\0') => "it must not contain a NUL character".to_owned(),
+                Ok(_) => return None,
+            };
+            Some(format!(
+                "the argument '{}' cannot be used: {why}",
+                template.escape_debug()
+            ))
+        })
+        .collect()
+}
+
 /// The names of the macros in a template, for checks before anything runs.
 pub fn names_in(template: &str) -> impl Iterator<Item = &str> {
     template

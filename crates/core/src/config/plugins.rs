@@ -2,6 +2,7 @@
 
 use super::database::seconds;
 use super::ini::{IniError, IniFile};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ pub struct PluginSettings {
     pub launcher: PathBuf,
     /// Socket of a launcher that runs as a service of its own; `None`: the manager starts one.
     pub launcher_socket: Option<PathBuf>,
-    /// Where each run gets its private directory.
-    pub work_directory: PathBuf,
+    /// The user that a launcher of the manager's own becomes; only where the manager runs as root.
+    pub launcher_user: Option<String>,
+    /// Where each run gets its private directory; `None`: the launcher's default below `/tmp`.
+    pub work_directory: Option<PathBuf>,
     /// From TERM to KILL.
     pub grace: Duration,
     /// Output kept per task, in bytes; then the head and the tail.
@@ -27,6 +30,24 @@ pub struct PluginSettings {
 }
 
 impl PluginSettings {
+    /// The arguments of a `plugin_launcher` that a program starts for itself with these settings.
+    pub fn launcher_arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        for directory in &self.directories {
+            arguments.extend(["--plugin-dir".into(), directory.into()]);
+        }
+        if let Some(directory) = &self.work_directory {
+            arguments.extend(["--work-dir".into(), directory.into()]);
+        }
+        if let Some(user) = &self.launcher_user {
+            arguments.extend(["--user".into(), user.into()]);
+        }
+        if self.installed {
+            arguments.push("--installed".into());
+        }
+        arguments
+    }
+
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
         let mut section = file.section("plugins");
         let settings = Self {
@@ -49,11 +70,8 @@ impl PluginSettings {
                 "the path of plugin_launcher",
             )?,
             launcher_socket: section.optional("launcher_socket", "a path")?,
-            work_directory: section.value(
-                "work_directory",
-                PathBuf::from("/usr/local/manager/var/work"),
-                "a directory",
-            )?,
+            launcher_user: section.optional("launcher_user", "a user name")?,
+            work_directory: section.optional("work_directory", "a directory")?,
             grace: seconds(section.number("grace_seconds", 10, 1..=600)?),
             output_limit: u64::from(section.number("output_limit_mib", 64, 3..=4096)?) * 1024 * 1024,
             installed: section.switch("installed", true)?,

@@ -4,8 +4,13 @@
 //! A notification is a hint to look: it can be lost while the connection is away, so whoever waits here also looks at
 //! the rows after every time-out and after every reconnect.
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pq_sys::{ConnStatusType, ExecStatusType, PGconn};
 use std::ffi::{CStr, CString};
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
@@ -21,8 +26,32 @@ pub enum Wake {
     },
     /// The connection is new: notifications may have been missed before.
     Connected,
+    /// A [`Waker`] was used, or a signal came for which one was registered.
+    Woken,
     /// Nothing came in time, or the server is away.
     TimedOut,
+}
+
+/// Ends a wait of the listener from another thread.
+#[derive(Debug)]
+pub struct Waker(UnixStream);
+
+impl Waker {
+    /// Lets the present wait, or the next one, come back at once.
+    pub fn wake(&self) {
+        // A full pipe means that a wake is on its way already.
+        let _ = (&self.0).write(&[1]);
+    }
+
+    /// Another handle.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// The stream to which one byte must be written, for signal handlers.
+    pub fn into_stream(self) -> UnixStream {
+        self.0
+    }
 }
 
 /// Listens to some channels, and connects again when the connection breaks.
@@ -33,6 +62,8 @@ pub struct Listener {
     connection: Option<Connection>,
     retry_at: Instant,
     backoff: Duration,
+    woken: UnixStream,
+    waker: Waker,
 }
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -41,45 +72,48 @@ const LAST_BACKOFF: Duration = Duration::from_secs(2);
 impl Listener {
     /// A listener for `channels` on the server that the connection string names. Connects at the first
     /// [`Listener::wait`].
-    pub fn new(connection_string: &str, channels: &[&'static str]) -> Self {
-        Self {
+    pub fn new(connection_string: &str, channels: &[&'static str]) -> std::io::Result<Self> {
+        let (woken, waker) = UnixStream::pair()?;
+        woken.set_nonblocking(true)?;
+        waker.set_nonblocking(true)?;
+        Ok(Self {
             url: connection_string.to_owned(),
             channels: channels.to_vec(),
             connection: None,
             retry_at: Instant::now(),
             backoff: FIRST_BACKOFF,
-        }
+            woken,
+            waker: Waker(waker),
+        })
     }
 
-    /// Waits for a notification, for at most `timeout`. Comes back early with [`Wake::TimedOut`] never more often than
-    /// the back-off allows.
+    /// A handle that ends waits.
+    pub fn waker(&self) -> std::io::Result<Waker> {
+        self.waker.try_clone()
+    }
+
+    /// Waits for a notification or a wake, for at most `timeout`. While the server is away it tries again with growing
+    /// pauses, and gives [`Wake::Connected`] once it is back.
     pub fn wait(&mut self, timeout: Duration) -> Wake {
         let deadline = Instant::now() + timeout;
         loop {
-            if self.connection.is_none() {
-                let now = Instant::now();
-                if now < self.retry_at {
-                    std::thread::sleep(self.retry_at.min(deadline).saturating_duration_since(now));
-                }
-                if Instant::now() >= deadline && timeout > Duration::ZERO && Instant::now() < self.retry_at {
-                    return Wake::TimedOut;
-                }
-                if self.connect() {
-                    return Wake::Connected;
-                }
-                if Instant::now() >= deadline {
-                    return Wake::TimedOut;
-                }
-                continue;
+            if self.connection.is_none() && Instant::now() >= self.retry_at && self.connect() {
+                return Wake::Connected;
             }
-            match self
-                .connection
-                .as_mut()
-                .map(|connection| connection.next(deadline))
-            {
-                Some(Ok(Some(wake))) => return wake,
-                Some(Ok(None)) => return Wake::TimedOut,
-                Some(Err(Broken)) | None => {
+            if let Some(wake) = self.connection.as_mut().and_then(Connection::notification) {
+                return wake;
+            }
+            let until = if self.connection.is_none() {
+                deadline.min(self.retry_at)
+            } else {
+                deadline
+            };
+            match self.wait_readable(until) {
+                Ok(Ready::Woken) => return Wake::Woken,
+                Ok(Ready::Nothing) if Instant::now() >= deadline => return Wake::TimedOut,
+                Ok(Ready::Nothing) => {}
+                Ok(Ready::Server) if self.connection.as_mut().is_some_and(Connection::consume) => {}
+                Ok(Ready::Server) | Err(_) => {
                     tracing::warn!("the connection for notifications broke; connecting again");
                     self.connection = None;
                 }
@@ -102,10 +136,43 @@ impl Listener {
             }
         }
     }
+
+    fn wait_readable(&mut self, until: Instant) -> nix::Result<Ready> {
+        let left = until.saturating_duration_since(Instant::now());
+        // Rounded up, so that the time is over when the wait is.
+        let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        let server = self.connection.as_ref().map(Connection::descriptor).transpose()?;
+        let mut descriptors = vec![PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
+        descriptors.extend(server.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
+        match poll(&mut descriptors, timeout) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Ready::Nothing),
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        let is_ready = |index: usize| {
+            descriptors
+                .get(index)
+                .and_then(PollFd::revents)
+                .is_some_and(|events| !events.is_empty())
+        };
+        if is_ready(1) {
+            return Ok(Ready::Server);
+        }
+        if is_ready(0) {
+            let mut buffer = [0; 64];
+            while matches!(self.woken.read(&mut buffer), Ok(count) if count > 0) {}
+            return Ok(Ready::Woken);
+        }
+        Ok(Ready::Nothing)
+    }
 }
 
-/// The server ended the connection.
-struct Broken;
+/// Which descriptor has something.
+enum Ready {
+    Server,
+    Woken,
+    Nothing,
+}
 
 /// An open libpq connection; closed when dropped.
 #[derive(Debug)]
@@ -146,20 +213,10 @@ impl Connection {
         }
     }
 
-    fn next(&mut self, deadline: Instant) -> Result<Option<Wake>, Broken> {
-        loop {
-            if let Some(wake) = self.notification() {
-                return Ok(Some(wake));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !self.wait_readable(left)? {
-                return Ok(None);
-            }
-            // SAFETY: the connection is open.
-            if unsafe { pq_sys::PQconsumeInput(self.0.as_ptr()) } == 0 {
-                return Err(Broken);
-            }
-        }
+    /// Takes in what the server sent. False: the connection is gone.
+    fn consume(&mut self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe { pq_sys::PQconsumeInput(self.0.as_ptr()) != 0 }
     }
 
     fn notification(&mut self) -> Option<Wake> {
@@ -176,22 +233,14 @@ impl Connection {
         }
     }
 
-    /// Whether bytes came before `timeout`.
-    fn wait_readable(&self, timeout: Duration) -> Result<bool, Broken> {
+    fn descriptor(&self) -> nix::Result<BorrowedFd<'_>> {
         // SAFETY: the connection is open.
         let socket = unsafe { pq_sys::PQsocket(self.0.as_ptr()) };
         if socket < 0 {
-            return Err(Broken);
+            return Err(Errno::EBADF);
         }
-        // SAFETY: libpq keeps the descriptor open as long as `self` lives, and `borrowed` does not outlive this call.
-        let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
-        let mut descriptors = [nix::poll::PollFd::new(borrowed, nix::poll::PollFlags::POLLIN)];
-        let timeout = nix::poll::PollTimeout::try_from(timeout).unwrap_or(nix::poll::PollTimeout::MAX);
-        match nix::poll::poll(&mut descriptors, timeout) {
-            Ok(ready) => Ok(ready > 0),
-            Err(nix::errno::Errno::EINTR) => Ok(true),
-            Err(_) => Err(Broken),
-        }
+        // SAFETY: libpq keeps the descriptor open as long as `self` lives, to which the answer is bound.
+        Ok(unsafe { BorrowedFd::borrow_raw(socket) })
     }
 
     fn message(&self) -> String {

@@ -6,8 +6,11 @@ pub mod migrations;
 mod pool;
 pub(crate) mod schema;
 
-pub use listener::{Listener, Wake};
+pub use listener::{Listener, Wake, Waker};
 pub use pool::{DbError, Pool};
+// Programs name these two, and nothing else of diesel.
+pub use diesel::pg::PgConnection;
+pub use diesel::result::Error as QueryError;
 
 /// The channel that an inserted task wakes; its payload is empty.
 pub const TASK_QUEUED: &str = "selfservice_task_queued";

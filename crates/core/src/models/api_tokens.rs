@@ -89,6 +89,16 @@ impl ApiToken {
         .get_result(connection)
     }
 
+    /// Every token with its user's name, by name, at most 10,000.
+    pub fn all(connection: &mut PgConnection) -> QueryResult<Vec<(Self, String)>> {
+        api_tokens::table
+            .inner_join(users::table)
+            .order((users::name, api_tokens::name, api_tokens::id))
+            .limit(10_000)
+            .select((Self::as_select(), users::name))
+            .load(connection)
+    }
+
     /// Takes the token back. False: there is no such token.
     pub fn revoke(connection: &mut PgConnection, id: &str) -> QueryResult<bool> {
         diesel::delete(api_tokens::table.find(id))

@@ -1,7 +1,7 @@
 //! Host groups, as one person may see them.
 
 use super::visible::Viewer;
-use crate::db::schema::hostgroups;
+use crate::db::schema::{hostgroups, hostgroups_services};
 use diesel::dsl::sql;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
@@ -51,6 +51,21 @@ impl Hostgroup {
             .order(hostgroups::name)
             .limit(limit)
             .select((Self::as_select(), sql::<BigInt>(services), sql::<BigInt>(&hosts)))
+            .load(connection)
+    }
+
+    /// Groups that bring a service, by name.
+    pub fn visible_with_service(
+        connection: &mut PgConnection,
+        viewer: Viewer,
+        services_id: i64,
+    ) -> QueryResult<Vec<Self>> {
+        hostgroups::table
+            .inner_join(hostgroups_services::table)
+            .filter(hostgroups_services::services_id.eq(services_id))
+            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .order(hostgroups::name)
+            .select(Self::as_select())
             .load(connection)
     }
 

@@ -1,6 +1,6 @@
 //! Hosts: looking them up by what the outside calls them, and listing those that a person may see.
 
-use crate::db::schema::hosts;
+use crate::db::schema::{host_aliases, hosts};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
@@ -149,6 +149,15 @@ impl Host {
     /// Where one host belongs.
     pub fn placement(connection: &mut PgConnection, id: i64) -> QueryResult<Placement> {
         Ok(Self::placements(connection, &[id])?.pop().unwrap_or_default())
+    }
+
+    /// Other names that the outside has for it, by name.
+    pub fn aliases(&self, connection: &mut PgConnection) -> QueryResult<Vec<String>> {
+        host_aliases::table
+            .filter(host_aliases::hosts_id.eq(self.id))
+            .order(host_aliases::alias)
+            .select(host_aliases::alias)
+            .load(connection)
     }
 
     /// The custom variables as (name, text); a value that is not text is written as JSON.

@@ -82,6 +82,15 @@ impl User {
             .optional()
     }
 
+    /// Every user by name, at most 10,000.
+    pub fn all(connection: &mut PgConnection) -> QueryResult<Vec<Self>> {
+        users::table
+            .order(users::name)
+            .limit(10_000)
+            .select(Self::as_select())
+            .load(connection)
+    }
+
     /// Makes a user without a password and without rights.
     pub fn create(connection: &mut PgConnection, name: &str, display_name: &str) -> Result<Self, UserError> {
         let key = names::key(name)?;

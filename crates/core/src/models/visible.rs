@@ -5,11 +5,13 @@ use super::hosts::Host;
 use super::services::Service;
 use crate::access::{Access, grant_exists};
 use crate::db::schema::{event_handlers, hosts, services};
+use chrono::{TimeDelta, Utc};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
+use uuid::Uuid;
 
 /// Who looks at a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +259,46 @@ pub fn handlers_of_service(
         .order((sql::<diesel::sql_types::Integer>(&position), event_handlers::name))
         .select(EventHandler::as_select())
         .load(connection)
+}
+
+/// Numbers about tasks of the last seven days on hosts that somebody sees; the days are those of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct TaskCounts {
+    /// Running now.
+    #[diesel(sql_type = BigInt)]
+    pub running: i64,
+    /// Waiting now.
+    #[diesel(sql_type = BigInt)]
+    pub queued: i64,
+    /// Ended in trouble since midnight.
+    #[diesel(sql_type = BigInt)]
+    pub failed_today: i64,
+    /// Ended with OK.
+    #[diesel(sql_type = BigInt)]
+    pub ok: i64,
+    /// Ran and ended, cancelled ones left out.
+    #[diesel(sql_type = BigInt)]
+    pub finished: i64,
+}
+
+impl TaskCounts {
+    /// Counts them. Ids carry the time, so the primary key finds the rows.
+    pub fn of_last_days(connection: &mut PgConnection, users_id: i64) -> QueryResult<Self> {
+        let first = (Utc::now() - TimeDelta::days(7)).timestamp_millis();
+        let first = Uuid::from_u128(u128::from(first.unsigned_abs()) << 80);
+        diesel::sql_query(format!(
+            "SELECT count(*) FILTER (WHERE state = 'running') AS running, \
+             count(*) FILTER (WHERE state = 'queued') AS queued, \
+             count(*) FILTER (WHERE result IN ('critical', 'failed', 'timed_out', 'lost', 'unknown') \
+                 AND finished_at >= date_trunc('day', now(), 'UTC')) AS failed_today, \
+             count(*) FILTER (WHERE result = 'ok') AS ok, \
+             count(*) FILTER (WHERE result NOT IN ('cancelled', 'expired', 'rejected')) AS finished \
+             FROM tasks WHERE id >= $1 AND {}",
+            grant_exists(users_id, "tasks.hosts_id", "TRUE")
+        ))
+        .bind::<diesel::sql_types::Uuid, _>(first)
+        .get_result(connection)
+    }
 }
 
 fn condition(text: &str) -> SqlLiteral<Bool> {

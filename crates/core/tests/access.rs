@@ -1,0 +1,193 @@
+//! Who may do what: the one decision, against real rows.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use selfservice_core::access::{Access, Confirmation, Verb, effective_risk};
+use selfservice_core::db::DbError;
+use selfservice_core::models::event_handlers::{EventHandler, Risk};
+use selfservice_core::models::hosts::{Host, Placement};
+use test_support::TestDatabase;
+use test_support::fixture::World;
+
+struct Case {
+    database: TestDatabase,
+    world: World,
+}
+
+impl Case {
+    fn new() -> Self {
+        let database = TestDatabase::new();
+        let world = World::new(&database);
+        Self { database, world }
+    }
+
+    fn placement(&self, host: i64) -> Placement {
+        self.database
+            .pool()
+            .run::<_, DbError>(|c| Ok(Host::placement(c, host)?))
+            .unwrap()
+    }
+
+    fn handler(&self, id: i64) -> EventHandler {
+        self.database
+            .pool()
+            .run::<_, DbError>(|c| Ok(EventHandler::find(c, id)?))
+            .unwrap()
+            .unwrap()
+    }
+
+    fn access(&self, user: i64, ceiling: Option<Verb>) -> Access {
+        self.database
+            .pool()
+            .run::<_, DbError>(|c| Ok(Access::load(c, user, ceiling)?))
+            .unwrap()
+    }
+
+    /// What the user may do with handler `ok` on the host, in letters: s(ee host), S(ee handler), R(un), A(dmin).
+    fn rights(&self, user: i64, host: i64) -> String {
+        self.rights_with(user, host, self.world.ok, None)
+    }
+
+    fn rights_with(&self, user: i64, host: i64, handler: i64, ceiling: Option<Verb>) -> String {
+        let (access, placement, handler) = (
+            self.access(user, ceiling),
+            self.placement(host),
+            self.handler(handler),
+        );
+        let may = |verb| access.may(verb, &placement, &handler);
+        [
+            (access.may_see(&placement), 's'),
+            (may(Verb::See), 'S'),
+            (may(Verb::Run), 'R'),
+            (may(Verb::Admin), 'A'),
+        ]
+        .into_iter()
+        .filter_map(|(may, letter)| may.then_some(letter))
+        .collect()
+    }
+}
+
+#[test]
+fn environments_decide_and_a_host_in_two_needs_the_right_in_both() {
+    let case = Case::new();
+    let World {
+        web_1,
+        web_2,
+        both,
+        alice,
+        bob,
+        carol,
+        dave,
+        root,
+        ..
+    } = case.world;
+    assert_eq!(case.rights(alice, web_1), "sSR");
+    assert_eq!(case.rights(alice, web_2), "");
+    assert_eq!(
+        case.rights(alice, both),
+        "sS",
+        "production alone is not enough to run"
+    );
+    assert_eq!(case.rights(carol, both), "sS");
+    assert_eq!(case.rights(bob, web_1), "sS");
+    assert_eq!(case.rights(dave, web_1), "");
+    assert_eq!(case.rights(root, both), "sSRA");
+    case.database.sql(
+        "INSERT INTO grants (users_id, environments_id, verb) \
+        SELECT u.id, e.id, 'run' FROM users u, environments e WHERE u.name = 'alice' AND e.name = 'staging'",
+    );
+    assert_eq!(case.rights(alice, both), "sSR");
+}
+
+#[test]
+fn host_groups_handlers_and_tags_narrow_a_grant() {
+    let case = Case::new();
+    let World {
+        web_1,
+        both,
+        ok,
+        warning,
+        dave,
+        ..
+    } = case.world;
+    case.database.sql(
+        "INSERT INTO grants (users_id, hostgroups_id, event_handlers_id, verb) \
+        SELECT u.id, g.id, h.id, 'run' FROM users u, hostgroups g, event_handlers h \
+        WHERE u.name = 'dave' AND g.name = 'web' AND h.name = 'ok'",
+    );
+    assert_eq!(case.rights_with(dave, web_1, ok, None), "sSR");
+    assert_eq!(
+        case.rights_with(dave, web_1, warning, None),
+        "s",
+        "the host is seen, the other handler is not"
+    );
+    assert_eq!(
+        case.rights_with(dave, both, ok, None),
+        "",
+        "not in the host group"
+    );
+    case.database
+        .sql("DELETE FROM grants; UPDATE event_handlers SET tags = '{look}' WHERE name = 'warning'");
+    case.database.sql("INSERT INTO grants (users_id, handler_tag, verb) SELECT id, 'look', 'run' FROM users WHERE name = 'dave'");
+    assert_eq!(case.rights_with(dave, web_1, warning, None), "sSR");
+    assert_eq!(case.rights_with(dave, web_1, ok, None), "s");
+}
+
+#[test]
+fn teams_give_rights_and_disabling_takes_all_of_them() {
+    let case = Case::new();
+    let World { web_1, dave, .. } = case.world;
+    case.database.sql(
+        "INSERT INTO teams (name, name_key) VALUES ('oncall', 'oncall'); \
+        INSERT INTO teams_members SELECT t.id, u.id FROM teams t, users u WHERE u.name = 'dave'; \
+        INSERT INTO grants (teams_id, verb) SELECT id, 'run' FROM teams",
+    );
+    assert_eq!(case.rights(dave, web_1), "sSR");
+    case.database
+        .sql("UPDATE users SET disabled = true WHERE name = 'dave'");
+    assert_eq!(case.rights(dave, web_1), "");
+}
+
+#[test]
+fn a_token_never_allows_more_than_its_verb() {
+    let case = Case::new();
+    let World { web_1, ok, root, .. } = case.world;
+    assert_eq!(case.rights_with(root, web_1, ok, Some(Verb::See)), "sS");
+    assert_eq!(case.rights_with(root, web_1, ok, Some(Verb::Run)), "sSR");
+    assert!(!case.access(root, Some(Verb::Run)).is_admin());
+    assert!(case.access(root, None).is_admin());
+}
+
+#[test]
+fn a_deleted_user_leaves_nothing_to_somebody_of_the_same_name() {
+    let case = Case::new();
+    case.database.sql("DELETE FROM users WHERE name = 'alice'; INSERT INTO users (name, name_key) VALUES ('alice', 'alice')");
+    let again = case
+        .database
+        .sql("SELECT id FROM users WHERE name = 'alice'")
+        .parse()
+        .unwrap();
+    assert_eq!(case.rights(again, case.world.web_1), "");
+}
+
+#[test]
+fn an_environment_raises_the_risk_of_what_changes_something() {
+    let case = Case::new();
+    case.database
+        .sql("UPDATE environments SET minimum_risk = 'dangerous' WHERE name = 'production'");
+    let (production, staging) = (case.placement(case.world.web_1), case.placement(case.world.web_2));
+    let both = case.placement(case.world.both);
+    let risk = |handler, placement: &Placement| effective_risk(&case.handler(handler), placement);
+    assert_eq!(risk(case.world.warning, &production), Risk::Dangerous);
+    assert_eq!(risk(case.world.warning, &staging), Risk::Normal);
+    assert_eq!(
+        risk(case.world.warning, &both),
+        Risk::Dangerous,
+        "the strictest wins"
+    );
+    assert_eq!(
+        risk(case.world.ok, &production),
+        Risk::ReadOnly,
+        "looking stays one click"
+    );
+    assert_eq!(Confirmation::from(Risk::Dangerous), Confirmation::Typed);
+}
