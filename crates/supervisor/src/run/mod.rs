@@ -225,8 +225,7 @@ impl System {
     /// Tables, the example inventory and the first administrator.
     fn prepare_database(&self, database: &str) -> Result<()> {
         let tools = self.tools();
-        tools.migrate()?;
-        tools.load_example(database)?;
+        tools.migrate(database)?;
         tools.ensure_admin(ADMIN)
     }
 

@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::layout::{self, Layout};
+use super::say;
 use crate::process::ProcessSpec;
+
+/// The oldest migration: where it is applied, the database was empty.
+const FIRST_MIGRATION: &str = "20261122000001";
+/// Exit code of our tools for "done, with warnings".
+const DONE_WITH_WARNINGS: i32 = 1;
 
 /// Calls programs with the settings of one system and the account that its daemons have.
 pub struct Tools<'a> {
@@ -20,29 +26,31 @@ impl<'a> Tools<'a> {
         Self { layout, environment }
     }
 
-    /// Brings the tables up to date.
-    pub fn migrate(&self) -> Result<()> {
-        self.call("tasks", &["migrate"], &[]).map(drop)
+    /// Brings the tables up to date. A database that was empty gets the example inventory, once: afterwards it
+    /// belongs to the people who edit it, and data that others have there already are left alone.
+    pub fn migrate(&self, database: &str) -> Result<()> {
+        let hash = layout::short_hash(database.as_bytes());
+        // Kept until the example is loaded, so that an interruption does not lose it.
+        let due = self.layout.var.join(format!("example_due.{hash:08x}"));
+        let applied = self.call("tasks", &["migrate"], &[])?;
+        if applied.contains(FIRST_MIGRATION) {
+            fs::write(&due, "").with_context(|| format!("while writing {}", due.display()))?;
+        }
+        if due.exists() {
+            self.load_example()?;
+            fs::remove_file(&due).with_context(|| format!("while removing {}", due.display()))?;
+        }
+        Ok(())
     }
 
-    /// Loads the example inventory, once: afterwards it belongs to the people who edit it. The note that it was
-    /// done is kept with the data of the system, one for each database.
-    pub fn load_example(&self, database: &str) -> Result<()> {
-        let note = self.layout.var.join(format!(
-            "example_loaded.{:08x}",
-            layout::short_hash(database.as_bytes())
-        ));
-        if note.exists() {
-            return Ok(());
-        }
+    fn load_example(&self) -> Result<()> {
         let directory = self.layout.example_directory();
         let entries =
             fs::read_dir(&directory).with_context(|| format!("while reading {}", directory.display()))?;
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|ending| ending == "yaml"));
         files.sort();
-        self.call("data_loader", &["apply"], &files)?;
-        fs::write(&note, "").with_context(|| format!("while writing {}", note.display()))
+        self.call("data_loader", &["apply"], &files).map(drop)
     }
 
     /// Makes sure that there is an administrator called `name`.
@@ -64,12 +72,11 @@ impl<'a> Tools<'a> {
         let output = spec
             .output()
             .with_context(|| format!("while starting {program}"))?;
-        if !output.status.success() {
-            let what = arguments.join(" ");
-            bail!(
-                "{program} {what} failed: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+        let remarks = String::from_utf8_lossy(&output.stderr);
+        match output.status.code() {
+            Some(0) => {}
+            Some(DONE_WITH_WARNINGS) => say(remarks.trim()),
+            _ => bail!("{program} {} failed: {}", arguments.join(" "), remarks.trim()),
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
