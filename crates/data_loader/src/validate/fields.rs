@@ -3,7 +3,7 @@
 use crate::document::{Document, Found};
 use crate::problem::Problem;
 use selfservice_core::config::MacroFile;
-use selfservice_core::macros::MacroTable;
+use selfservice_core::macros;
 use selfservice_core::models::inventory::{COLOURS, EventHandler, Grant, Host};
 use selfservice_core::names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const TIMEOUTS: std::ops::RangeInclusive<i32> = 1..=86_400;
 
 /// Checks everything that needs no other object.
-pub(super) fn check(document: &Document, macros: &MacroFile, problems: &mut Vec<Problem>) {
+pub(super) fn check(document: &Document, file: &MacroFile, problems: &mut Vec<Problem>) {
     for Found { row, place } in &document.environments {
         if let Some(colour) = row.colour.as_deref().filter(|colour| !COLOURS.contains(colour)) {
             let message = format!(
@@ -38,7 +38,7 @@ pub(super) fn check(document: &Document, macros: &MacroFile, problems: &mut Vec<
     }
     for Found { row, place } in &document.event_handlers {
         problems.extend(
-            handler(row, macros)
+            handler(row, file)
                 .into_iter()
                 .map(|why| Problem::new(place, format!("event handler '{}': {why}", row.name))),
         );
@@ -96,7 +96,7 @@ fn check_address(address: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn handler(row: &EventHandler, macros: &MacroFile) -> Vec<String> {
+fn handler(row: &EventHandler, file: &MacroFile) -> Vec<String> {
     let mut complaints = Vec::from_iter(text("description", Some(&row.description)));
     if row.plugin.is_empty() || row.plugin.starts_with('-') || row.plugin.contains(['/', '\0']) {
         complaints.push(format!(
@@ -119,7 +119,7 @@ fn handler(row: &EventHandler, macros: &MacroFile) -> Vec<String> {
     complaints.extend(
         row.secrets
             .iter()
-            .filter(|name| !macros.secrets.contains_key(*name))
+            .filter(|name| !file.secrets.contains_key(*name))
             .map(|name| {
                 format!(
                     "the secret '{}' does not stand under [secrets] in macros.ini",
@@ -132,7 +132,11 @@ fn handler(row: &EventHandler, macros: &MacroFile) -> Vec<String> {
         Some(format!("the tag '{}' {why}", tag.escape_debug()))
     }));
     complaints.extend(parameters(row));
-    complaints.extend(arguments(row, macros));
+    complaints.extend(macros::check(
+        file,
+        row.parameters.iter().map(|parameter| parameter.name.as_str()),
+        &row.arguments,
+    ));
     complaints
 }
 
@@ -152,29 +156,6 @@ fn parameters(row: &EventHandler) -> Vec<String> {
         }
     }
     complaints
-}
-
-/// Expands every argument once with a table that knows all names: what is refused now would be refused at every run.
-fn arguments(row: &EventHandler, macros: &MacroFile) -> Vec<String> {
-    let mut table = MacroTable::new(macros);
-    table.allow_empty(true);
-    for parameter in &row.parameters {
-        table.set_custom("_PARAM", &parameter.name, "");
-    }
-    row.arguments
-        .iter()
-        .filter_map(|argument| {
-            let why = match table.expand(argument) {
-                Err(error) => error.to_string(),
-                Ok(_) if argument.contains('\0') => "it must not contain a NUL character".to_owned(),
-                Ok(_) => return None,
-            };
-            Some(format!(
-                "the argument '{}' cannot be used: {why}",
-                argument.escape_debug()
-            ))
-        })
-        .collect()
 }
 
 fn grant(row: &Grant) -> Option<String> {

@@ -1,0 +1,60 @@
+//! One file per subcommand.
+
+mod check_config;
+mod grant;
+mod managers;
+mod migrate;
+mod plugin;
+mod queue;
+mod rescue;
+mod token;
+mod user;
+
+use crate::context::Context;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Bring the database's tables up to date
+    Migrate,
+    /// Read settings, macros, plugins and handlers, and say what is wrong with them
+    CheckConfig,
+    /// Users: add, list, disable, password, one-time link
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// API tokens: add, list, revoke
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Rights: add, list, remove
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// The queue: list, show, cancel
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// Finish tasks that nobody will finish: lost ones and those that waited too long
+    Rescue,
+    /// List the plugins managers of the last day
+    Managers,
+    /// Plugins: list, test
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+}
+
+impl Command {
+    /// Does it, and gives the program's exit code.
+    pub fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::CheckConfig => return check_config::run(context),
+            Self::Plugin(command) => return command.run(context),
+            Self::Migrate => migrate::run(context)?,
+            Self::User(command) => command.run(context)?,
+            Self::Token(command) => command.run(context)?,
+            Self::Grant(command) => command.run(context)?,
+            Self::Queue(command) => command.run(context)?,
+            Self::Rescue => rescue::run(context)?,
+            Self::Managers => managers::run(context)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
