@@ -35,6 +35,7 @@ make_base() {
 
 # How this machine reaches the packages, and the name servers, are taken over as they are.
 copy_settings() {
+    rm -f "$root/etc/apt/sources.list"
     cp -rT /etc/apt "$root/etc/apt"
     cp -rT /usr/share/keyrings "$root/usr/share/keyrings"
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
@@ -80,7 +81,7 @@ prepare() {
     inside root sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install make >/dev/null'
     install -d -m 700 "$root/srv/private"
     git clone --quiet --no-hardlinks . "$root/srv/private/checkout"
-    chown -R "$(chroot "$root" id -u "$1"):" "$root/srv/private" "$root/opt/cargo"
+    chown -R "$(chroot "$root" id -u "$1"):$(chroot "$root" id -g "$1")" "$root/srv/private" "$root/opt/cargo"
 }
 
 unmount() {

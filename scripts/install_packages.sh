@@ -81,7 +81,7 @@ hold_services() {
 }
 
 hold_clusters() {
-    apt install postgresql-common
+    apt install postgresql-common >/dev/null
     if ! grep -q '^ *create_main_cluster *= *false' "$CLUSTERS"; then
         own_clusters=yes
         as_root cp -p "$CLUSTERS" "$CLUSTERS.before-selfservice"
