@@ -173,6 +173,7 @@ impl Plan {
     }
 
     /// The row for the queue. `queue_life` is how long it may wait there.
+    #[expect(clippy::too_many_arguments, reason = "each is a column of the row that the plan does not know")]
     pub fn into_task(
         self,
         requester: &Requester,

@@ -125,12 +125,9 @@ fn address_subject(address: &str) -> String {
     let network = address
         .parse::<std::net::Ipv6Addr>()
         .ok()
-        .and_then(|v6| match v6.to_ipv4_mapped() {
-            Some(v4) => Some(v4.to_string()),
-            None => Some(format!(
-                "{}/64",
-                std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)
-            )),
+        .map(|v6| match v6.to_ipv4_mapped() {
+            Some(v4) => v4.to_string(),
+            None => format!("{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         });
     format!("address {}", network.as_deref().unwrap_or(address))
 }
