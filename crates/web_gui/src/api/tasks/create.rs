@@ -1,0 +1,235 @@
+//! `POST /tasks`: one click becomes one task.
+//!
+//! One transaction: the plan is decided again, the confirmation is used up and compared with it, the task is queued
+//! and the audit row written. The answer comes after the commit. A refusal commits too: its audit row, and the use of
+//! the confirmation.
+//!
+//! A browser must confirm what the risk asks for, with the nonce of the command that was shown. A program with an API
+//! token was shown nothing and needs no nonce; the reason and, where the action is dangerous, the host's name it must
+//! give as well: ids alone are easily mixed up.
+
+use super::SeenTask;
+use crate::api::input;
+use crate::api::shapes::TaskShape;
+use crate::auth::Signed;
+use crate::error::{AppError, AppResult};
+use crate::state::AppState;
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use chrono::Utc;
+use selfservice_core::access::Confirmation;
+use selfservice_core::db::PgConnection;
+use selfservice_core::models::confirmations;
+use selfservice_core::models::tasks::{Identity, Origin, Task};
+use selfservice_core::plan::{Plan, Request};
+use selfservice_core::queue::{Enqueued, NewTask, enqueue};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct Asked {
+    host_id: i64,
+    service_id: i64,
+    handler_id: i64,
+    #[serde(deserialize_with = "input::parameters")]
+    parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default, deserialize_with = "input::optional_uuid")]
+    nonce: Option<Uuid>,
+    #[serde(default)]
+    typed_host: Option<String>,
+    #[serde(deserialize_with = "input::strict_uuid")]
+    request_key: Uuid,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    task: TaskShape,
+    attached: bool,
+}
+
+/// Makes the task, or attaches to the same one that is there.
+pub(in crate::api) async fn create(
+    state: web::Data<AppState>,
+    signed: Signed,
+    asked: web::Json<Asked>,
+) -> AppResult<HttpResponse> {
+    let order = Order::new(asked.into_inner(), signed)?;
+    let shared = state.clone();
+    let answer = state.transaction(move |connection| order.place(connection, &shared)).await??;
+    let mut response = if answer.attached {
+        HttpResponse::Ok()
+    } else {
+        let location = format!("/api/v1/tasks/{}", answer.task.id());
+        let mut created = HttpResponse::Created();
+        created.insert_header((header::LOCATION, location));
+        created
+    };
+    Ok(response.json(answer))
+}
+
+/// A request whose form was checked.
+struct Order {
+    signed: Signed,
+    request: Request,
+    reason: Option<String>,
+    nonce: Option<Uuid>,
+    typed_host: Option<String>,
+    request_key: Uuid,
+}
+
+impl Order {
+    fn new(asked: Asked, signed: Signed) -> AppResult<Self> {
+        Ok(Self {
+            signed,
+            request: input::request(asked.host_id, asked.service_id, asked.handler_id, asked.parameters),
+            reason: input::reason(asked.reason)?,
+            nonce: asked.nonce,
+            typed_host: asked.typed_host,
+            request_key: asked.request_key,
+        })
+    }
+
+    /// The inner result is a refusal, which is committed.
+    fn place(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<AppResult<Answer>> {
+        match self.decide(connection, state) {
+            Err(error @ (AppError::NotFound | AppError::Forbidden(_))) => {
+                let mut audit = self.signed.audit("task.create.refuse", "");
+                audit.detail = json!({
+                    "host_id": self.request.hosts_id,
+                    "service_id": self.request.services_id,
+                    "handler_id": self.request.event_handlers_id,
+                    "why": error.to_string(),
+                });
+                audit.insert(connection)?;
+                Ok(Err(error))
+            }
+            Err(error @ (AppError::BadRequest(_) | AppError::Fields(_) | AppError::Conflict { .. })) => {
+                Ok(Err(error))
+            }
+            decided => decided.map(Ok),
+        }
+    }
+
+    fn decide(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<Answer> {
+        let requester = self.signed.requester();
+        let (id, at) = (Uuid::now_v7(), Utc::now());
+        let plan = Plan::decide(connection, &state.macros, &requester, &self.request, id, at)?;
+        if let Some(task) = self.earlier(connection, &plan)? {
+            return self.answer(connection, task, true);
+        }
+        self.check_reason_and_host(&plan)?;
+        if let Err(error) = self.use_confirmation(connection, &plan) {
+            // The other half of a double click may just have used it.
+            return match self.earlier(connection, &plan)? {
+                Some(task) => self.answer(connection, task, true),
+                None => Err(error),
+            };
+        }
+        let origin = match self.signed.identity {
+            Identity::Token => Origin::Api,
+            Identity::Password | Identity::Link | Identity::System => Origin::Gui,
+        };
+        let reason = self.reason.clone();
+        let task = plan.into_task(&requester, id, at, state.queue_life, origin, self.request_key, reason);
+        self.enqueue(connection, &task)
+    }
+
+    /// What this click has made already.
+    fn earlier(&self, connection: &mut PgConnection, plan: &Plan) -> AppResult<Option<Task>> {
+        let found = Task::by_request_key(connection, &self.signed.user.name, self.request_key)?;
+        let same = |task: &Task| {
+            task.hosts_id == Some(plan.host.id)
+                && task.services_id == Some(plan.service.id)
+                && task.event_handlers_id == Some(plan.handler.id)
+                && task.parameters == json!(plan.parameters)
+        };
+        match found {
+            Some(task) if !same(&task) => Err(AppError::Conflict {
+                detail: "This request key was used for another request already.".to_owned(),
+                task_id: Some(task.id),
+            }),
+            found => Ok(found),
+        }
+    }
+
+    fn check_reason_and_host(&self, plan: &Plan) -> AppResult<()> {
+        if plan.handler.reason_required && self.reason.is_none() {
+            return Err(AppError::BadRequest("This action needs a reason: say why it is to run.".to_owned()));
+        }
+        let typed = self.typed_host.as_deref() == Some(plan.host.name.as_str());
+        if plan.confirmation() == Confirmation::Typed && !typed {
+            return Err(AppError::BadRequest(format!(
+                "This action is dangerous: type the host's name, {}, exactly, to confirm it.",
+                plan.host.name
+            )));
+        }
+        Ok(())
+    }
+
+    fn use_confirmation(&self, connection: &mut PgConnection, plan: &Plan) -> AppResult<()> {
+        let needed = plan.confirmation() != Confirmation::None && self.signed.identity != Identity::Token;
+        let Some(nonce) = self.nonce else {
+            return if needed {
+                Err(AppError::BadRequest(
+                    "This action must be confirmed: ask POST /api/v1/plans for the command and send its nonce."
+                        .to_owned(),
+                ))
+            } else {
+                Ok(())
+            };
+        };
+        let conflict = |detail: &str| AppError::Conflict { detail: detail.to_owned(), task_id: None };
+        match confirmations::take(connection, self.signed.user.id, nonce)? {
+            Some(shown) if shown == plan.hash() => Ok(()),
+            Some(_) => Err(conflict("The command changed since it was shown. Look at it again.")),
+            None => Err(conflict(
+                "This confirmation was used already, or it is too old. Look at the command again.",
+            )),
+        }
+    }
+
+    fn enqueue(&self, connection: &mut PgConnection, new: &NewTask) -> AppResult<Answer> {
+        let (task, attached) = match enqueue(connection, new)? {
+            Enqueued::New(task) => (task, false),
+            Enqueued::Attached(task) => (task, true),
+            Enqueued::Busy(task) => return Err(busy(&task)),
+        };
+        let object = format!("{} on {}", new.handler_name, new.host_name);
+        let action = if attached { "task.attach" } else { "task.create" };
+        let mut audit = self.signed.audit(action, &object);
+        audit.task_id = Some(task.id);
+        audit.detail = json!({
+            "service": new.service_name,
+            "environments": new.environments,
+            "plugin": new.plugin,
+            "argv": new.argv,
+            "risk": new.risk,
+            "reason": new.reason,
+        });
+        audit.insert(connection)?;
+        self.answer(connection, *task, attached)
+    }
+
+    fn answer(&self, connection: &mut PgConnection, task: Task, attached: bool) -> AppResult<Answer> {
+        let task = SeenTask::new(connection, &self.signed, task)?.shape(connection)?;
+        Ok(Answer { task, attached })
+    }
+}
+
+fn busy(task: &Task) -> AppError {
+    AppError::Conflict {
+        detail: format!(
+            "{} {} on {} already, with other parameters, started by {}.",
+            task.handler_name,
+            if task.started_at.is_some() { "runs" } else { "waits" },
+            task.host_name,
+            task.requester
+        ),
+        task_id: Some(task.id),
+    }
+}
