@@ -1,0 +1,88 @@
+//! `make bench`: measures the run path and the popup against what the machine itself can do in the same run, prints a
+//! table and writes `target/bench.json`. See `bench/README.md`.
+
+mod drain;
+mod http;
+mod output;
+mod popup;
+mod raw;
+mod report;
+mod resources;
+mod start;
+mod stats;
+mod world;
+
+use clap::{Parser, ValueEnum};
+use report::Report;
+use std::path::PathBuf;
+use world::World;
+
+/// A group of figures that are measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// `commit_to_process`
+    Commit,
+    /// `button_to_process`
+    Button,
+    /// `popup_page`, `popup_api`
+    Popup,
+    /// `line_to_row`, `line_to_popup`
+    Lines,
+    /// `line_to_row` alone, without the GUI
+    Rows,
+    /// `drain_true`, `drain_launcher`
+    Drain,
+    /// `idle_rss`, `idle_cpu`
+    Idle,
+    /// `running_1000`
+    Running,
+}
+
+const ALL: [Group; 7] =
+    [Group::Commit, Group::Button, Group::Popup, Group::Lines, Group::Drain, Group::Idle, Group::Running];
+
+/// Measures the programs that were built beside this one, with a durable PostgreSQL of its own.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// Measure these groups only
+    #[arg(value_name = "GROUP")]
+    groups: Vec<Group>,
+    /// Rounds of each figure; the medians count
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Tasks in a round of `drain`, at most 5,000
+    #[arg(long, default_value_t = world::HOSTS)]
+    tasks: i64,
+    /// The file with the figures
+    #[arg(long, default_value = "target/bench.json")]
+    output: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let groups = if arguments.groups.is_empty() { ALL.to_vec() } else { arguments.groups.clone() };
+    let world = World::new()?;
+    let mut report = Report::default();
+    for group in groups {
+        println!("{group:?}");
+        measure(group, &world, &mut report, &arguments)?;
+        report.write(&arguments.output)?;
+    }
+    report.print();
+    Ok(())
+}
+
+fn measure(group: Group, world: &World, report: &mut Report, arguments: &Arguments) -> anyhow::Result<()> {
+    let rounds = arguments.rounds.max(1);
+    match group {
+        Group::Commit => start::commit_to_process(world, report, rounds),
+        Group::Button => start::button_to_process(world, report, rounds),
+        Group::Popup => popup::popup(world, report, rounds),
+        Group::Lines => output::lines(world, report, rounds, true),
+        Group::Rows => output::lines(world, report, rounds, false),
+        Group::Drain => drain::drain(world, report, rounds, arguments.tasks),
+        Group::Idle => resources::idle(world, report, rounds),
+        Group::Running => resources::running(world, report),
+    }
+}

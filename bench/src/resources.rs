@@ -1,0 +1,80 @@
+//! What a manager needs: memory and processor time when it has nothing to do, memory when it has much.
+
+use crate::report::{Reading, Report};
+use crate::world::{Handler, World, until};
+use anyhow::Context as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+const IDLE_FOR: Duration = Duration::from_secs(10);
+const SLEEPERS: i64 = 1000;
+
+/// `idle_rss` and `idle_cpu` of a manager (and, for the processor, its launcher) that waits for tasks.
+pub fn idle(world: &World, report: &mut Report, rounds: usize) -> anyhow::Result<()> {
+    let manager = world.manager(16)?;
+    let processes = with_children(manager.id())?;
+    report.rounds(rounds, || {
+        let (before, started) = (processor_seconds(&processes)?, Instant::now());
+        std::thread::sleep(IDLE_FOR);
+        let used = processor_seconds(&processes)? - before;
+        Ok(vec![
+            Reading::new("idle_rss", "MiB", memory(&[manager.id()])?, None),
+            Reading::new("idle_cpu", "%", used * 100.0 / started.elapsed().as_secs_f64(), None),
+        ])
+    })
+}
+
+/// `running_1000`: memory of a manager and its launcher while 1,000 plugins sleep.
+pub fn running(world: &World, report: &mut Report) -> anyhow::Result<()> {
+    let manager = world.manager(usize::try_from(SLEEPERS)?)?;
+    report.rounds(1, || {
+        let started = Instant::now();
+        world.queue(Handler::Sleep, 1..SLEEPERS + 1)?;
+        until("all of them run", || {
+            let query = "SELECT count(*) AS count FROM tasks WHERE state = 'running' AND output_bytes > 0";
+            Ok(world.count(query)? == SLEEPERS)
+        })?;
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(vec![
+            Reading::new("running_1000", "MiB", memory(&with_children(manager.id())?)?, None),
+            Reading::new("running_1000_started", "s", seconds, None),
+        ])
+    })?;
+    drop(manager);
+    world.drained()
+}
+
+/// The manager and its launcher; plugins are the launcher's children and do not count.
+fn with_children(id: i32) -> anyhow::Result<Vec<i32>> {
+    let mut found = vec![id];
+    for thread in fs::read_dir(format!("/proc/{id}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("children"))?;
+        found.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<i32>().ok()));
+    }
+    Ok(found)
+}
+
+/// Resident memory in MiB.
+fn memory(ids: &[i32]) -> anyhow::Result<f64> {
+    let mut sum = 0.0;
+    for id in ids {
+        let text = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok());
+        sum += kib.with_context(|| format!("process {id} has no VmRSS"))? / 1024.0;
+    }
+    Ok(sum)
+}
+
+/// Seconds that these processes have run so far, from the scheduler's nanoseconds.
+fn processor_seconds(ids: &[i32]) -> anyhow::Result<f64> {
+    let mut sum = 0.0;
+    for id in ids {
+        for thread in fs::read_dir(format!("/proc/{id}/task"))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = text.split_ascii_whitespace().next().unwrap_or("0");
+            sum += nanos.parse::<f64>()? / 1e9;
+        }
+    }
+    Ok(sum)
+}

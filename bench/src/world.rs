@@ -1,0 +1,270 @@
+//! A durable PostgreSQL server, an inventory of thousands of hosts, and the real programs, all on this machine and all
+//! gone afterwards.
+
+use anyhow::{Context as _, bail, ensure};
+use diesel::prelude::*;
+use nix::sys::signal::Signal;
+use selfservice_core::access::Verb;
+use selfservice_core::config::DatabaseSettings;
+use selfservice_core::credentials;
+use selfservice_core::db::{DbError, Pool, migrations};
+use selfservice_core::models::api_tokens::ApiToken;
+use selfservice_core::models::event_handlers::Risk;
+use selfservice_core::models::tasks::{Identity, Origin, Task};
+use selfservice_core::queue::{self, NewTask};
+use std::fs::{self, File, Permissions};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use supervisor::process::{GuardedChild, ProcessSpec};
+use supervisor::{PostgresOptions, PrivatePostgres};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// So many hosts are there, so that as many tasks of one handler can wait at once.
+pub const HOSTS: i64 = 5000;
+const DATABASE: &str = "bench";
+const START_LIMIT: Duration = Duration::from_secs(20);
+const INVENTORY: &str = include_str!("inventory.sql");
+
+/// The handlers of the inventory, by the ids that they have there.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// `/bin/true`.
+    True = 1,
+    /// Prints the time of its start.
+    Stamp = 2,
+    /// Prints the time 100 times a second.
+    Lines = 3,
+    /// Stays until it is ended.
+    Sleep = 4,
+}
+
+/// See the module's text.
+pub struct World {
+    /// Connections of the measurement itself.
+    pub pool: Pool,
+    server: PrivatePostgres,
+    directory: TempDir,
+}
+
+impl World {
+    /// Starts the server and fills it.
+    pub fn new() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir_in("/var/tmp").context("while making a directory")?;
+        let base = directory.path();
+        set_mode(base, 0o755)?;
+        let server = PrivatePostgres::start(PostgresOptions::new(base.join("data"), base.join("s")))?;
+        server.create_database(DATABASE)?;
+        let pool = Pool::new(&DatabaseSettings::for_url(&server.url(DATABASE)), "bench");
+        migrations::apply(&mut *pool.get()?)?;
+        server.psql(DATABASE, INVENTORY)?;
+        let plugins = base.join("plugins");
+        fs::create_dir(&plugins)?;
+        set_mode(&plugins, 0o755)?;
+        for (source, name) in
+            [(PathBuf::from("/bin/true"), "true"), (program("bench_witness")?, "bench_witness")]
+        {
+            fs::copy(source, plugins.join(name))?;
+            set_mode(&plugins.join(name), 0o755)?;
+        }
+        Ok(Self { pool, server, directory })
+    }
+
+    /// Connection string of the database.
+    pub fn url(&self) -> String {
+        self.server.url(DATABASE)
+    }
+
+    /// Where the plugins are.
+    pub fn plugins(&self) -> PathBuf {
+        self.directory.path().join("plugins")
+    }
+
+    /// Starts a manager with so many slots and waits until it takes tasks.
+    pub fn manager(&self, slots: usize) -> anyhow::Result<Program> {
+        let program = self.start("plugins_manager", slots, "127.0.0.1:1")?;
+        until("a manager has registered", || {
+            Ok(self
+                .count("SELECT count(*) AS count FROM workers WHERE NOT stopping AND alive_until > now()")?
+                > 0)
+        })?;
+        Ok(program)
+    }
+
+    /// Starts the GUI and gives its address.
+    pub fn web(&self) -> anyhow::Result<(Program, String)> {
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let program = self.start("web_gui", 16, &listen.to_string())?;
+        until("the GUI answers", || Ok(TcpStream::connect(listen).is_ok()))?;
+        Ok((program, format!("http://{listen}")))
+    }
+
+    /// A new API token of the user who may run everything.
+    pub fn token(&self) -> anyhow::Result<String> {
+        let token = credentials::ApiToken::generate()?;
+        self.pool.run::<_, DbError>(|connection| {
+            let life = Duration::from_secs(3600);
+            Ok(ApiToken::create(connection, &token, 1, "bench", Verb::Run, life)?)
+        })?;
+        Ok(token.reveal())
+    }
+
+    /// Queues one task of `handler` on every host of `hosts`, in one transaction, and gives the ids.
+    pub fn queue(&self, handler: Handler, hosts: std::ops::Range<i64>) -> anyhow::Result<Vec<Uuid>> {
+        let tasks: Vec<NewTask> = hosts.map(|host| new_task(handler, host)).collect();
+        self.pool.transaction::<_, DbError>(|connection| {
+            for task in &tasks {
+                queue::enqueue(connection, task)?;
+            }
+            Ok(())
+        })?;
+        Ok(tasks.iter().map(|task| task.id).collect())
+    }
+
+    /// The time that the task's plugin printed first.
+    pub fn stamp(&self, id: Uuid) -> anyhow::Result<u128> {
+        let mut stamp = None;
+        until("the task is finished", || {
+            let task = self
+                .pool
+                .run::<_, DbError>(|connection| Ok(Task::find(connection, id)?))?
+                .context("the task is gone")?;
+            ensure!(task.result.is_none() || task.exit_code == Some(0), "a task ended badly: {task:?}");
+            stamp = task.result.and(task.summary).and_then(|text| text.parse().ok());
+            Ok(stamp.is_some())
+        })?;
+        stamp.context("the plugin printed no time")
+    }
+
+    /// Waits until no task is active.
+    pub fn drained(&self) -> anyhow::Result<()> {
+        until("all tasks are finished", || {
+            Ok(self.count("SELECT count(*) AS count FROM tasks WHERE state <> 'finished'")? == 0)
+        })
+    }
+
+    /// Runs a query that gives one number in the column `count`.
+    pub fn count(&self, query: &str) -> anyhow::Result<i64> {
+        Ok(self.pool.run::<_, DbError>(|connection| {
+            let row: Count = diesel::sql_query(query).get_result(connection)?;
+            Ok(row.count)
+        })?)
+    }
+
+    fn start(&self, name: &str, slots: usize, listen: &str) -> anyhow::Result<Program> {
+        let base = self.directory.path();
+        let settings = base.join(format!("{name}.ini"));
+        fs::write(base.join("macros.ini"), "[macros]\n")?;
+        set_mode(&base.join("macros.ini"), 0o600)?;
+        fs::write(&settings, self.settings(slots, listen)?)?;
+        set_mode(&settings, 0o600)?;
+        let log = File::options().create(true).append(true).open(base.join(format!("{name}.log")))?;
+        let child = ProcessSpec::new(program(name)?)
+            .arg("--settings")
+            .arg(settings.display().to_string())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .spawn(&log)
+            .with_context(|| format!("while starting {name}"))?;
+        Ok(Program(child))
+    }
+
+    fn settings(&self, slots: usize, listen: &str) -> anyhow::Result<String> {
+        let base = self.directory.path().display();
+        let launcher = program("plugin_launcher")?;
+        let user = if nix::unistd::geteuid().is_root() { "launcher_user = nobody\n" } else { "" };
+        Ok(format!(
+            "[database]\nurl = {}\n[web]\nlisten = {listen}\npublic_url = http://{listen}\n\
+             [manager]\nname = bench\nslots = {slots}\ndrain_seconds = 0\n\
+             [plugins]\ndirectories = {base}/plugins\nlauncher = {}\ninstalled = false\ngrace_seconds = 1\n{user}\
+             [files]\nmacros = {base}/macros.ini\n",
+            self.url(),
+            launcher.display()
+        ))
+    }
+}
+
+/// A running program; it is stopped when the value is dropped.
+pub struct Program(GuardedChild);
+
+impl Program {
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.0.signal(Signal::SIGTERM);
+        if self.0.wait(START_LIMIT).is_none() {
+            self.0.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    count: i64,
+}
+
+/// The path of one of our programs, built beside this one.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    ensure!(path.exists(), "{} was not built", path.display());
+    Ok(path)
+}
+
+/// Asks again and again, for a minute at most.
+pub fn until(what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so()? {
+        if Instant::now() > deadline {
+            bail!("waited in vain until {what}");
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    Ok(())
+}
+
+fn new_task(handler: Handler, host: i64) -> NewTask {
+    let (plugin, name, argv): (_, _, &[&str]) = match handler {
+        Handler::True => ("true", "true", &[]),
+        Handler::Stamp => ("bench_witness", "stamp", &[]),
+        Handler::Lines => ("bench_witness", "lines", &["lines", "10", "800"]),
+        Handler::Sleep => ("bench_witness", "sleep", &["sleep", "600"]),
+    };
+    let now = chrono::Utc::now();
+    NewTask {
+        id: Uuid::now_v7(),
+        event_handlers_id: handler as i64,
+        handler_name: name.to_owned(),
+        handler_revision: 1,
+        hosts_id: host,
+        host_name: format!("host-{host}"),
+        services_id: 1,
+        service_name: "os".to_owned(),
+        environments: vec!["production".to_owned()],
+        plugin: plugin.to_owned(),
+        argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
+        parameters: serde_json::json!({}),
+        risk: Risk::ReadOnly,
+        timeout_seconds: 600,
+        reason: None,
+        users_id: Some(1),
+        requester: "bench".to_owned(),
+        identity: Identity::Token,
+        token_verb: Some(Verb::Run),
+        origin: Origin::Api,
+        request_key: Uuid::new_v4(),
+        created_at: now,
+        expires_at: now + Duration::from_secs(3600),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .with_context(|| format!("while setting the mode of {}", path.display()))
+}
