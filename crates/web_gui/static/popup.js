@@ -25,7 +25,7 @@
  *   parameters: Parameter[], recent: Severity[], typical_seconds: number|null, active_task: TaskBrief|null}} Action
  * @typedef {{id: number, name: string, description: string, selected: boolean, actions: Action[]}} Service
  * @typedef {{kind: "host", host: HostBrief & {description: string}, services: Service[], running: TaskBrief[], recent: TaskBrief[],
- *   managers: {alive: number, sentence: string|null}}} HostView
+ *   managers: {alive: number, sentence: string|null}, notice: string|null}} HostView
  * @typedef {{kind: "matches", asked: string, hosts: HostBrief[]}} MatchesView
  * @typedef {{kind: "browse", hosts: HostBrief[], next: string|null}} BrowseView
  * @typedef {{nonce: string, command: string, confirmation: "none"|"confirm"|"typed", host: string, service: string, handler: string,
@@ -1141,6 +1141,7 @@ function hostScreen(popup, view, asked, handler) {
     footer: [...signedIn(popup), button("All hosts", () => void popup.open({ environment: "", host: "", service: "" }), "link")],
     body: [
       view.managers.sentence ? notice("warning", view.managers.sentence) : null,
+      view.notice ? notice("plain", view.notice) : null,
       taskSection(popup, "Running now", view.running),
       service
         ? actionSection(popup, service, (action) => act(popup, target(service, action), again))

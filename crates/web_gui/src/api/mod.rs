@@ -24,9 +24,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/hosts", web::get().to(hosts::list))
         .route("/plans", web::post().to(plans::create))
         .service(
-            web::resource("/tasks")
-                .route(web::get().to(tasks::list))
-                .route(web::post().to(tasks::create)),
+            web::resource("/tasks").route(web::get().to(tasks::list)).route(web::post().to(tasks::create)),
         )
         .route("/tasks/{id}", web::get().to(tasks::show))
         .route("/tasks/{id}/cancel", web::post().to(tasks::cancel))

@@ -1,0 +1,10 @@
+//! The JSON API against a real database, through the real program.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+mod creating;
+mod lists;
+mod live;
+mod output;
+mod popup;
+mod visibility;
