@@ -24,7 +24,8 @@ fmt: ## Format the Rust code
 	@exec cargo fmt --all
 
 bench: ## Measure button to process, line to popup, and the popup page
-	@exec scripts/bench.sh
+	@cargo build --locked --release --workspace --bins
+	@exec target/release/bench
 
 dev-db: ## Start an empty throw-away PostgreSQL and print its URL
 	@exec cargo run --locked --quiet --bin selfservice_run -- database

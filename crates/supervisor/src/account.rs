@@ -22,11 +22,7 @@ impl Account {
     /// The user called `name`, or `None` where the system has none.
     pub fn find(name: &str) -> io::Result<Option<Self>> {
         let user = User::from_name(name)?;
-        Ok(user.map(|user| Self {
-            name: user.name,
-            uid: user.uid.as_raw(),
-            gid: user.gid.as_raw(),
-        }))
+        Ok(user.map(|user| Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
     }
 
     /// Gives `path` to this user and its primary group.

@@ -102,24 +102,14 @@ impl ProcessSpec {
     /// to `log`.
     pub fn spawn(self, log: &File) -> io::Result<GuardedChild> {
         let mut command = self.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log.try_clone()?)
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
         GuardedChild::start(command, self)
     }
 
     fn command(&self) -> Command {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the supervisor's one place that starts processes"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the supervisor's one place that starts processes")]
         let mut command = Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .current_dir(&self.directory);
+        command.args(&self.arguments).env_clear().current_dir(&self.directory);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(account) = &self.account {
             command.uid(account.uid).gid(account.gid);
@@ -182,9 +172,8 @@ impl GuardedChild {
                 Err(error) => drop(sender.send(Err(error))),
             }
         })?;
-        let pid = receiver
-            .recv()
-            .map_err(|_| io::Error::other("the thread that starts the child ended"))??;
+        let pid =
+            receiver.recv().map_err(|_| io::Error::other("the thread that starts the child ended"))??;
         Ok(Self { pid, end })
     }
 
@@ -214,12 +203,7 @@ impl GuardedChild {
         let mut status = self.end.lock();
         while status.is_none() {
             let left = deadline.checked_duration_since(Instant::now())?;
-            status = self
-                .end
-                .changed
-                .wait_timeout(status, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            status = self.end.changed.wait_timeout(status, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         *status
     }

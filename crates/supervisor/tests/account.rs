@@ -11,15 +11,8 @@ fn names_the_directory_that_is_closed() {
     let inner = directory.path().join("inner");
     fs::create_dir(&inner).unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
-    let stranger = Account {
-        name: "stranger".to_owned(),
-        uid: 54_321,
-        gid: 54_321,
-    };
-    assert_eq!(
-        stranger.first_closed_parent(&inner).unwrap().as_deref(),
-        Some(directory.path())
-    );
+    let stranger = Account { name: "stranger".to_owned(), uid: 54_321, gid: 54_321 };
+    assert_eq!(stranger.first_closed_parent(&inner).unwrap().as_deref(), Some(directory.path()));
     fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).unwrap();
     assert_eq!(stranger.first_closed_parent(&inner).unwrap(), None);
 }

@@ -17,10 +17,7 @@ use tempfile::TempDir;
 
 /// A directory that the server's user can enter, also when we are root.
 fn directory() -> TempDir {
-    let directory = tempfile::Builder::new()
-        .prefix("ssm-test")
-        .tempdir_in("/var/tmp")
-        .unwrap();
+    let directory = tempfile::Builder::new().prefix("ssm-test").tempdir_in("/var/tmp").unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).unwrap();
     directory
 }
@@ -49,35 +46,22 @@ fn starts_answers_and_stops() {
     let postgres = PrivatePostgres::temporary(None).unwrap();
     postgres.create_database("inventory").unwrap();
     postgres.create_database("inventory").unwrap();
-    assert_eq!(
-        postgres.psql("inventory", "SELECT current_database()").unwrap(),
-        "inventory"
-    );
+    assert_eq!(postgres.psql("inventory", "SELECT current_database()").unwrap(), "inventory");
     assert_eq!(postgres.psql("inventory", "SHOW listen_addresses").unwrap(), "");
     let socket_dir = postgres.socket_dir().to_path_buf();
     let (pid, url) = (postgres.id(), postgres.url("inventory"));
     let asked = psql(&url, "SELECT 1 + 1");
     assert_eq!(asked, "2");
     postgres.stop();
-    assert!(
-        !Path::new(&format!("/proc/{pid}")).exists(),
-        "the server still runs"
-    );
+    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "the server still runs");
     assert!(!socket_dir.exists(), "its files are still there");
 }
 
 /// Asks by URL, as libpq reads it.
 fn psql(url: &str, sql: &str) -> String {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a client that knows nothing but the URL"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a client that knows nothing but the URL")]
     let output = Command::new("psql").args(["-XAtc", sql, url]).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -90,9 +74,7 @@ fn never_runs_as_root() {
 
 #[test]
 fn lives_on_when_the_thread_that_started_it_ends() {
-    let postgres = thread::spawn(|| PrivatePostgres::temporary(None).unwrap())
-        .join()
-        .unwrap();
+    let postgres = thread::spawn(|| PrivatePostgres::temporary(None).unwrap()).join().unwrap();
     assert_eq!(postgres.psql("postgres", "SELECT 1").unwrap(), "1");
 }
 
@@ -102,10 +84,7 @@ fn keeps_its_data_when_the_server_is_killed() {
     let postgres = PrivatePostgres::start(options(directory.path())).unwrap();
     postgres.create_database("kept").unwrap();
     kill_server(&postgres);
-    assert!(
-        directory.path().join("data/postmaster.pid").exists(),
-        "nothing stale is left to recover from"
-    );
+    assert!(directory.path().join("data/postmaster.pid").exists(), "nothing stale is left to recover from");
     let again = PrivatePostgres::start(options(directory.path())).unwrap();
     assert_eq!(again.psql("kept", "SELECT current_database()").unwrap(), "kept");
 }
@@ -115,16 +94,8 @@ fn a_stale_file_that_names_a_living_stranger_is_no_obstacle() {
     let directory = directory();
     PrivatePostgres::start(options(directory.path())).unwrap().stop();
     let stranger = std::process::id();
-    fs::write(
-        directory.path().join("data/postmaster.pid"),
-        format!("{stranger}\n"),
-    )
-    .unwrap();
-    fs::write(
-        directory.path().join("s/.s.PGSQL.5432.lock"),
-        format!("{stranger}\n"),
-    )
-    .unwrap();
+    fs::write(directory.path().join("data/postmaster.pid"), format!("{stranger}\n")).unwrap();
+    fs::write(directory.path().join("s/.s.PGSQL.5432.lock"), format!("{stranger}\n")).unwrap();
     let postgres = PrivatePostgres::start(options(directory.path())).unwrap();
     assert_eq!(postgres.psql("postgres", "SELECT 1").unwrap(), "1");
 }
@@ -159,20 +130,12 @@ fn complaints_are_sentences() {
     let mut elsewhere = options(directory.path());
     elsewhere.bin_dir = Some(PathBuf::from("/nonexistent"));
     let error = PrivatePostgres::start(elsewhere).err().unwrap().to_string();
-    assert!(
-        error.contains("were found in /nonexistent; install the package \"postgresql\""),
-        "{error}"
-    );
+    assert!(error.contains("were found in /nonexistent; install the package \"postgresql\""), "{error}");
 
     let mut wrong = options(directory.path());
-    wrong
-        .settings
-        .push(("max_connections".to_owned(), "many".to_owned()));
+    wrong.settings.push(("max_connections".to_owned(), "many".to_owned()));
     let error = PrivatePostgres::start(wrong).err().unwrap().to_string();
-    assert!(
-        error.contains("invalid value for parameter \"max_connections\""),
-        "{error}"
-    );
+    assert!(error.contains("invalid value for parameter \"max_connections\""), "{error}");
 
     let postgres = PrivatePostgres::temporary(None).unwrap();
     let error = postgres.create_database("x; DROP").unwrap_err().to_string();
@@ -207,16 +170,11 @@ struct Owner {
 
 impl Owner {
     fn start() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the owner has to be a process of its own"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the owner has to be a process of its own")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_selfservice_run"));
         let mut child = command.arg("database").stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut url)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
         Self { child, url }
     }
 

@@ -9,17 +9,9 @@ use crate::process::ProcessSpec;
 /// The oldest major version whose SQL we use.
 pub const MINIMUM_VERSION: u32 = 15;
 
-const FIXED_PLACES: [&str; 4] = [
-    "/usr/bin",
-    "/usr/local/bin",
-    "/usr/local/pgsql/bin",
-    "/usr/pgsql/bin",
-];
-const VERSIONED_PLACES: [(&str, &str); 3] = [
-    ("/usr/lib/postgresql", "bin"),
-    ("/opt/homebrew/opt", "bin"),
-    ("/usr/local/opt", "bin"),
-];
+const FIXED_PLACES: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin", "/usr/pgsql/bin"];
+const VERSIONED_PLACES: [(&str, &str); 3] =
+    [("/usr/lib/postgresql", "bin"), ("/opt/homebrew/opt", "bin"), ("/usr/local/opt", "bin")];
 
 /// A directory with `initdb`, `postgres`, `createdb` and `psql` of one version.
 #[derive(Clone, Debug)]
@@ -43,21 +35,11 @@ impl Binaries {
         if let Some(binaries) = found.iter().find(fits) {
             return Ok(binaries.clone());
         }
-        let versions: Vec<String> = found
-            .iter()
-            .map(|binaries| binaries.version.to_string())
-            .collect();
+        let versions: Vec<String> = found.iter().map(|binaries| binaries.version.to_string()).collect();
         Err(match (data_version, versions.is_empty()) {
-            (_, true) => PostgresError::NoServer {
-                place: wished.map(Path::to_path_buf),
-            },
-            (Some(wanted), false) => PostgresError::OtherVersion {
-                wanted,
-                found: versions.join(", "),
-            },
-            (None, false) => PostgresError::TooOld {
-                found: versions.join(", "),
-            },
+            (_, true) => PostgresError::NoServer { place: wished.map(Path::to_path_buf) },
+            (Some(wanted), false) => PostgresError::OtherVersion { wanted, found: versions.join(", ") },
+            (None, false) => PostgresError::TooOld { found: versions.join(", ") },
         })
     }
 
@@ -67,16 +49,10 @@ impl Binaries {
     }
 
     fn look(directory: PathBuf) -> Option<Self> {
-        if !["initdb", "createdb", "psql"]
-            .iter()
-            .all(|name| directory.join(name).is_file())
-        {
+        if !["initdb", "createdb", "psql"].iter().all(|name| directory.join(name).is_file()) {
             return None;
         }
-        let output = ProcessSpec::new(directory.join("postgres"))
-            .arg("--version")
-            .output()
-            .ok()?;
+        let output = ProcessSpec::new(directory.join("postgres")).arg("--version").output().ok()?;
         let version = major_version(&String::from_utf8_lossy(&output.stdout))?;
         Some(Self { directory, version })
     }
@@ -109,10 +85,7 @@ mod tests {
 
     #[test]
     fn reads_the_major_version() {
-        assert_eq!(
-            major_version("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"),
-            Some(15)
-        );
+        assert_eq!(major_version("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major_version("postgres (EnterpriseDB) x"), None);
     }

@@ -57,11 +57,7 @@ pub fn make_socket_directory(
     if length > SOCKET_PATH_LIMIT {
         return Err(PostgresError::SocketPathTooLong { path: socket, length });
     }
-    let mode = if options.socket_group.is_some() {
-        0o750
-    } else {
-        0o700
-    };
+    let mode = if options.socket_group.is_some() { 0o750 } else { 0o700 };
     make_directory(directory, mode, owner)?;
     if options.socket_group.is_some() {
         chown(directory, None, options.socket_group)
@@ -72,10 +68,7 @@ pub fn make_socket_directory(
 
 fn make_directory(path: &Path, mode: u32, owner: Option<&Account>) -> Result<(), PostgresError> {
     if !path.is_dir() {
-        DirBuilder::new()
-            .mode(mode)
-            .create(path)
-            .map_err(io_error("can't create", path))?;
+        DirBuilder::new().mode(mode).create(path).map_err(io_error("can't create", path))?;
     }
     if let Some(owner) = owner {
         check_reachable(path, owner)?;
@@ -85,26 +78,18 @@ fn make_directory(path: &Path, mode: u32, owner: Option<&Account>) -> Result<(),
 }
 
 fn check_reachable(path: &Path, owner: &Account) -> Result<(), PostgresError> {
-    let closed = owner
-        .first_closed_parent(path)
-        .map_err(io_error("can't look at the way to", path))?;
+    let closed = owner.first_closed_parent(path).map_err(io_error("can't look at the way to", path))?;
     match closed {
         None => Ok(()),
-        Some(closed) => Err(PostgresError::Unreachable {
-            user: owner.name.clone(),
-            path: path.to_path_buf(),
-            closed,
-        }),
+        Some(closed) => {
+            Err(PostgresError::Unreachable { user: owner.name.clone(), path: path.to_path_buf(), closed })
+        }
     }
 }
 
 /// The major version that made the data directory, or `None` where it holds no complete cluster.
 pub fn data_version(data_dir: &Path) -> Option<u32> {
-    fs::read_to_string(data_dir.join("PG_VERSION"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string(data_dir.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 /// Makes the data directory. initdb works in a neighbour that takes the place of the data directory when it is
@@ -120,16 +105,7 @@ pub fn initialise(
     }
     make_directory(&unfinished, 0o700, owner)?;
     let mut initdb = ProcessSpec::new(binaries.program("initdb"))
-        .args([
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-U",
-            SUPERUSER,
-            "-D",
-        ])
+        .args(["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-U", SUPERUSER, "-D"])
         .arg(unfinished.to_string_lossy())
         .env("PATH", "/usr/bin:/bin")
         .account(owner);
@@ -144,10 +120,7 @@ pub fn initialise(
 /// one that was started by hand on our data directory is recognised by its working directory and refused.
 pub fn clear_leftovers(options: &PostgresOptions) -> Result<(), PostgresError> {
     let pid_file = options.data_dir.join("postmaster.pid");
-    if let Some(pid) = fs::read_to_string(&pid_file)
-        .ok()
-        .and_then(|text| first_number(&text))
-    {
+    if let Some(pid) = fs::read_to_string(&pid_file).ok().and_then(|text| first_number(&text)) {
         let works_in = fs::read_link(format!("/proc/{pid}/cwd")).ok();
         if works_in.is_some() && works_in == fs::canonicalize(&options.data_dir).ok() {
             return Err(PostgresError::Running(options.data_dir.clone()));

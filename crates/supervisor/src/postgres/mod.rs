@@ -100,13 +100,7 @@ impl PrivatePostgres {
         }
         cluster::clear_leftovers(&options)?;
         let server = launch(&binaries, &options, owner.as_ref(), lock.into())?;
-        let postgres = Self {
-            options,
-            binaries,
-            owner,
-            server,
-            _temporary: None,
-        };
+        let postgres = Self { options, binaries, owner, server, _temporary: None };
         postgres.wait_until_ready()?;
         Ok(postgres)
     }
@@ -131,10 +125,7 @@ impl PrivatePostgres {
     /// As [`PrivatePostgres::url`] for the server whose socket is in `socket_dir`, running or not.
     pub fn url_of(socket_dir: &Path, database: &str) -> String {
         let host = percent_encode(&socket_dir.to_string_lossy());
-        format!(
-            "postgresql://{SUPERUSER}@/{}?host={host}&port={PORT}",
-            percent_encode(database)
-        )
+        format!("postgresql://{SUPERUSER}@/{}?host={host}&port={PORT}", percent_encode(database))
     }
 
     /// Makes a database; one that exists already is fine. The name is a plain lower-case identifier.
@@ -152,16 +143,7 @@ impl PrivatePostgres {
 
     /// Runs SQL with `psql` and returns the rows, unaligned and without heads.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String, PostgresError> {
-        let options = [
-            "--no-psqlrc",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-qtA",
-            "-d",
-            database,
-            "-c",
-            sql,
-        ];
+        let options = ["--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-qtA", "-d", database, "-c", sql];
         tool("psql", self.client("psql").args(options))
     }
 
@@ -217,27 +199,16 @@ impl PrivatePostgres {
     fn not_started(&self, reason: String) -> PostgresError {
         let text = fs::read_to_string(&self.options.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        let tail = lines
-            .iter()
-            .skip(lines.len().saturating_sub(LOG_TAIL_LINES))
-            .copied();
+        let tail = lines.iter().skip(lines.len().saturating_sub(LOG_TAIL_LINES)).copied();
         let tail = tail.collect::<Vec<_>>().join("\n");
-        PostgresError::NotStarted {
-            reason,
-            log: self.options.log.clone(),
-            tail,
-        }
+        PostgresError::NotStarted { reason, log: self.options.log.clone(), tail }
     }
 }
 
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         // Fast shutdown; without durability there is nothing worth writing, so immediate.
-        let polite = if self.options.durable {
-            Signal::SIGINT
-        } else {
-            Signal::SIGQUIT
-        };
+        let polite = if self.options.durable { Signal::SIGINT } else { Signal::SIGQUIT };
         for signal in [polite, Signal::SIGQUIT, Signal::SIGKILL] {
             self.server.signal(signal);
             if self.server.wait(STOP_LIMIT).is_some() {
@@ -258,19 +229,11 @@ fn launch(
     let spec = ProcessSpec::new(&program)
         .arg("-D")
         .arg(options.data_dir.to_string_lossy())
-        .args(
-            server_settings(options)
-                .into_iter()
-                .flat_map(|setting| ["-c".to_owned(), setting]),
-        )
+        .args(server_settings(options).into_iter().flat_map(|setting| ["-c".to_owned(), setting]))
         .env("PATH", "/usr/bin:/bin")
         .account(owner)
         .inherit(lock)
-        .death_signal(if options.durable {
-            Signal::SIGINT
-        } else {
-            Signal::SIGQUIT
-        });
+        .death_signal(if options.durable { Signal::SIGINT } else { Signal::SIGQUIT });
     spec.spawn(&log).map_err(io_error("can't start", program))
 }
 
@@ -292,12 +255,7 @@ fn server_settings(options: &PostgresOptions) -> Vec<String> {
     if !options.durable {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
     }
-    settings.extend(
-        options
-            .settings
-            .iter()
-            .map(|(name, value)| format!("{name}={value}")),
-    );
+    settings.extend(options.settings.iter().map(|(name, value)| format!("{name}={value}")));
     settings
 }
 
@@ -306,10 +264,7 @@ fn tool(name: &'static str, spec: ProcessSpec) -> Result<String, PostgresError> 
     let output = spec.output().map_err(io_error("can't start", name))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(PostgresError::Tool {
-            program: name,
-            message,
-        });
+        return Err(PostgresError::Tool { program: name, message });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
@@ -338,10 +293,7 @@ mod tests {
 
     #[test]
     fn encodes_what_a_url_keeps_for_itself() {
-        assert_eq!(
-            percent_encode("/var/tmp/a b?&é"),
-            "%2Fvar%2Ftmp%2Fa%20b%3F%26%C3%A9"
-        );
+        assert_eq!(percent_encode("/var/tmp/a b?&é"), "%2Fvar%2Ftmp%2Fa%20b%3F%26%C3%A9");
     }
 
     #[test]

@@ -33,18 +33,11 @@ impl TemporaryDirectory {
         let directory = made.map_err(io_error("can't create a directory in", &parent))?;
         let in_use = File::create(directory.path().join(IN_USE));
         let in_use = in_use.map_err(io_error("can't create a file in", directory.path()))?;
-        in_use
-            .lock()
-            .map_err(io_error("can't lock a file in", directory.path()))?;
+        in_use.lock().map_err(io_error("can't lock a file in", directory.path()))?;
         if let Some(owner) = owner {
-            owner
-                .own(directory.path())
-                .map_err(io_error("can't give away", directory.path()))?;
+            owner.own(directory.path()).map_err(io_error("can't give away", directory.path()))?;
         }
-        Ok(Self {
-            path: directory.keep(),
-            _in_use: in_use,
-        })
+        Ok(Self { path: directory.keep(), _in_use: in_use })
     }
 
     /// The directory.

@@ -32,29 +32,13 @@ fn find_or_create(name: &str) -> Result<Account> {
     if let Some(account) = Account::find(name).with_context(|| format!("while looking up user {name}"))? {
         return Ok(account);
     }
-    say(&format!(
-        "Creating the system user {name} (the programs do not run as root)."
-    ));
-    let arguments = [
-        "--system",
-        "--user-group",
-        "--no-create-home",
-        "--home-dir",
-        "/nonexistent",
-    ];
+    say(&format!("Creating the system user {name} (the programs do not run as root)."));
+    let arguments = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"];
     let useradd =
-        ProcessSpec::new("/usr/sbin/useradd")
-            .args(arguments)
-            .args(["--shell", "/usr/sbin/nologin", name]);
-    let output = useradd
-        .env("PATH", "/usr/sbin:/usr/bin:/bin")
-        .output()
-        .context("while starting useradd")?;
+        ProcessSpec::new("/usr/sbin/useradd").args(arguments).args(["--shell", "/usr/sbin/nologin", name]);
+    let output = useradd.env("PATH", "/usr/sbin:/usr/bin:/bin").output().context("while starting useradd")?;
     if !output.status.success() {
-        bail!(
-            "useradd could not create user {name}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("useradd could not create user {name}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Account::find(name)?.with_context(|| format!("user {name} is missing although useradd succeeded"))
 }

@@ -48,13 +48,7 @@ impl Daemon {
     /// Starts the daemon with its outputs appended to `<log_directory>/<name>.log`.
     pub fn start(plan: DaemonPlan, log_directory: &Path) -> Result<Self> {
         let log = log_directory.join(format!("{}.log", plan.name));
-        let mut daemon = Self {
-            plan,
-            log,
-            child: None,
-            started: Instant::now(),
-            pause: FIRST_PAUSE,
-        };
+        let mut daemon = Self { plan, log, child: None, started: Instant::now(), pause: FIRST_PAUSE };
         daemon.launch()?;
         Ok(daemon)
     }
@@ -80,11 +74,7 @@ impl Daemon {
         let ended = self.child.as_ref().and_then(GuardedChild::ended);
         if let Some(status) = ended {
             let lasted = self.started.elapsed();
-            self.pause = if lasted > STEADY {
-                FIRST_PAUSE
-            } else {
-                (self.pause * 2).min(LONGEST_PAUSE)
-            };
+            self.pause = if lasted > STEADY { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
             let seconds = self.pause.as_secs();
             say(&format!(
                 "{} ended ({status}); starting it again in {seconds} s. See {}",
@@ -133,11 +123,7 @@ impl Drop for Daemon {
 }
 
 fn open_log(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(path)
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
 /// Keeps one older copy of a log that grew too long. Writers append, so they go on at the new beginning.
@@ -153,9 +139,5 @@ fn tail(path: &Path) -> String {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .iter()
-        .skip(lines.len().saturating_sub(15))
-        .map(|line| format!("  {line}\n"))
-        .collect()
+    lines.iter().skip(lines.len().saturating_sub(15)).map(|line| format!("  {line}\n")).collect()
 }

@@ -8,9 +8,7 @@ pub struct IniText {
 impl IniText {
     /// Takes a text apart.
     pub fn new(text: &str) -> Self {
-        Self {
-            lines: text.lines().map(str::to_owned).collect(),
-        }
+        Self { lines: text.lines().map(str::to_owned).collect() }
     }
 
     /// The value of `key`, or `None` where it is absent, commented out or empty.
@@ -54,11 +52,7 @@ impl IniText {
     fn bounds(&self, section: &str) -> Option<(usize, usize)> {
         let head = format!("[{section}]");
         let first = self.lines.iter().position(|line| line.trim() == head)? + 1;
-        let length = self
-            .lines
-            .iter()
-            .skip(first)
-            .position(|line| line.trim_start().starts_with('['));
+        let length = self.lines.iter().skip(first).position(|line| line.trim_start().starts_with('['));
         Some((first, length.map_or(self.lines.len(), |length| first + length)))
     }
 }

@@ -57,13 +57,7 @@ impl Layout {
 
     fn in_checkout(checkout: PathBuf, programs: &Path) -> Result<Self> {
         let var = checkout.join("var");
-        for directory in [
-            &var,
-            &var.join("etc"),
-            &var.join("log"),
-            &var.join("work"),
-            &var.join("run"),
-        ] {
+        for directory in [&var, &var.join("etc"), &var.join("log"), &var.join("work"), &var.join("run")] {
             make_directory(directory, 0o700, None, None)?;
         }
         let layout = Self {
@@ -102,14 +96,7 @@ impl Layout {
             checkout,
         };
         fs::create_dir_all(&home).with_context(|| format!("while creating {}", home.display()))?;
-        for directory in [
-            &home,
-            &layout.sbin,
-            &layout.bin,
-            &layout.plugins,
-            &layout.var,
-            &layout.run,
-        ] {
+        for directory in [&home, &layout.sbin, &layout.bin, &layout.plugins, &layout.var, &layout.run] {
             make_directory(directory, 0o755, None, None)?;
         }
         let service = Some(accounts.service.gid);
@@ -117,12 +104,7 @@ impl Layout {
         make_directory(&layout.example_directory(), 0o755, None, None)?;
         make_directory(&layout.log_directory(), 0o750, None, service)?;
         make_directory(&layout.work_directory(), 0o750, Some(&accounts.plugin), service)?;
-        make_directory(
-            &layout.launcher_directory(),
-            0o750,
-            Some(&accounts.plugin),
-            service,
-        )?;
+        make_directory(&layout.launcher_directory(), 0o750, Some(&accounts.plugin), service)?;
         layout.copy_tree(programs)?;
         Ok(layout)
     }
@@ -139,11 +121,7 @@ impl Layout {
 
     /// The example inventory, where the programs can read it.
     pub fn example_directory(&self) -> PathBuf {
-        if self.accounts.is_some() {
-            self.etc.join("example")
-        } else {
-            self.checkout.join(EXAMPLE)
-        }
+        if self.accounts.is_some() { self.etc.join("example") } else { self.checkout.join(EXAMPLE) }
     }
 
     /// The file whose lock says that this system runs.
@@ -158,11 +136,7 @@ impl Layout {
 
     /// Path of one of our programs.
     pub fn program(&self, name: &str) -> PathBuf {
-        if SBIN.contains(&name) {
-            self.sbin.join(name)
-        } else {
-            self.bin.join(name)
-        }
+        if SBIN.contains(&name) { self.sbin.join(name) } else { self.bin.join(name) }
     }
 
     /// The settings file of this system.
@@ -211,11 +185,7 @@ impl Layout {
     }
 
     fn launcher_directory(&self) -> PathBuf {
-        if self.accounts.is_some() {
-            self.run.join("launcher")
-        } else {
-            self.run.clone()
-        }
+        if self.accounts.is_some() { self.run.join("launcher") } else { self.run.clone() }
     }
 }
 
@@ -241,11 +211,7 @@ fn short_run_directory(run: PathBuf) -> Result<PathBuf> {
 fn default_root_home(checkout: &Path) -> PathBuf {
     let name = checkout.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' }
     };
     let name: String = name.chars().take(30).map(plain).collect();
     PathBuf::from(format!(
@@ -256,9 +222,7 @@ fn default_root_home(checkout: &Path) -> PathBuf {
 
 /// FNV-1a: the same in every version of this program, which the standard library's hashes do not promise.
 pub fn short_hash(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 fn has_space(path: &Path) -> bool {
@@ -279,10 +243,7 @@ fn make_directory(path: &Path, mode: u32, owner: Option<&Account>, group: Option
 /// Copies the files of a directory (not what lies deeper). What vanished from it vanishes from the copy.
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
     let entries = fs::read_dir(to).with_context(|| format!("while reading {}", to.display()))?;
-    for old in entries
-        .flatten()
-        .filter(|old| !from.join(old.file_name()).exists())
-    {
+    for old in entries.flatten().filter(|old| !from.join(old.file_name()).exists()) {
         fs::remove_file(old.path()).with_context(|| format!("while removing {}", old.path().display()))?;
     }
     for entry in fs::read_dir(from).with_context(|| format!("while reading {}", from.display()))? {

@@ -63,23 +63,14 @@ pub fn run(options: RunOptions) -> Result<()> {
     let Some(_instance) = lock(&layout.instance_lock(), &interrupts, Duration::ZERO)? else {
         let settings = RunSettings::read(&layout)?;
         let link = Tools::new(&layout, &environment).sign_in_link(ADMIN)?;
-        say(&format!(
-            "Self Service Manager runs already.\n\n{}",
-            way_in(&settings, &link)
-        ));
+        say(&format!("Self Service Manager runs already.\n\n{}", way_in(&settings, &link)));
         return Ok(());
     };
     let Some(daemons_lock) = lock(&layout.daemons_lock(), &interrupts, LEFTOVER_PATIENCE)? else {
         bail!("programs of an earlier run, which was killed, do not end; end them, then try again");
     };
-    let mut system = System {
-        options,
-        layout,
-        environment,
-        daemons_lock,
-        daemons: Vec::new(),
-        postgres: None,
-    };
+    let mut system =
+        System { options, layout, environment, daemons_lock, daemons: Vec::new(), postgres: None };
     if system.start(&interrupts)? {
         system.watch(&interrupts);
     }
@@ -108,19 +99,12 @@ impl System {
     fn start(&mut self, interrupts: &Interrupts) -> Result<bool> {
         if self.layout.accounts.is_some() {
             let home = self.layout.var.with_file_name("");
-            say(&format!(
-                "You are root: the programs run as other users, from {}",
-                home.display()
-            ));
+            say(&format!("You are root: the programs run as other users, from {}", home.display()));
         }
         let private_url = PrivatePostgres::url_of(&self.layout.postgres_socket_directory(), PRIVATE_DATABASE);
         let mut settings = RunSettings::prepare(&self.layout, &private_url)?;
         settings.make_sure_of_port(&self.layout)?;
-        let chosen = self
-            .options
-            .database_url
-            .clone()
-            .or_else(|| settings.chosen_database.clone());
+        let chosen = self.options.database_url.clone().or_else(|| settings.chosen_database.clone());
         if chosen.is_none() {
             say("Starting PostgreSQL ...");
             self.postgres = Some(self.start_postgres()?);
@@ -130,13 +114,8 @@ impl System {
             if interrupts.count() > 0 {
                 return Ok(false);
             }
-            self.daemons
-                .insert(0, Daemon::start(plan, &self.layout.log_directory())?);
-            self.wait_for(
-                interrupts,
-                || self.launcher_listens(),
-                "plugin_launcher does not listen",
-            )?;
+            self.daemons.insert(0, Daemon::start(plan, &self.layout.log_directory())?);
+            self.wait_for(interrupts, || self.launcher_listens(), "plugin_launcher does not listen")?;
         }
         let trouble = format!("{}/health does not say that all is well", settings.public_url);
         if !self.wait_for(interrupts, || network::is_healthy(settings.listen), &trouble)? {
@@ -189,11 +168,7 @@ impl System {
     }
 
     fn look_after_postgres(&mut self) -> Result<()> {
-        if self
-            .postgres
-            .as_ref()
-            .is_some_and(|postgres| !postgres.is_running())
-        {
+        if self.postgres.as_ref().is_some_and(|postgres| !postgres.is_running()) {
             say("PostgreSQL ended; starting it again.");
             self.postgres = Some(self.start_postgres()?);
         }
@@ -257,12 +232,7 @@ impl System {
             let spec = base_spec(&layout, name, &environment).account(layout.service());
             Ok(spec.inherit(lock.try_clone()?.into()))
         };
-        Ok(DaemonPlan {
-            name,
-            spec: Box::new(spec),
-            patience,
-            always_patient: false,
-        })
+        Ok(DaemonPlan { name, spec: Box::new(spec), patience, always_patient: false })
     }
 
     fn launcher_plan(&self) -> Result<DaemonPlan> {
@@ -273,12 +243,7 @@ impl System {
             Ok(with_environment(spec, &layout.work_directory(), &environment).account(layout.plugin()))
         };
         let name = "plugin_launcher";
-        Ok(DaemonPlan {
-            name,
-            spec: Box::new(spec),
-            patience: LAUNCHER_PATIENCE,
-            always_patient: true,
-        })
+        Ok(DaemonPlan { name, spec: Box::new(spec), patience: LAUNCHER_PATIENCE, always_patient: true })
     }
 
     fn launcher_listens(&self) -> bool {
@@ -294,13 +259,7 @@ fn launcher_spec(layout: &Layout) -> Result<ProcessSpec> {
         spec = spec.arg("--plugin-dir").arg(directory);
     }
     if let Some(service) = layout.service() {
-        spec = spec.args([
-            "--allow-user",
-            &service.name,
-            "--installed",
-            "--service-user",
-            &service.name,
-        ]);
+        spec = spec.args(["--allow-user", &service.name, "--installed", "--service-user", &service.name]);
     }
     Ok(spec)
 }
@@ -309,12 +268,7 @@ fn launcher_spec(layout: &Layout) -> Result<ProcessSpec> {
 /// signal comes. The file itself stays.
 fn lock(path: &Path, interrupts: &Interrupts, patience: Duration) -> Result<Option<File>> {
     let mut options = OpenOptions::new();
-    let file = options
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path);
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path);
     let file = file.with_context(|| format!("while opening {}", path.display()))?;
     let deadline = Instant::now() + patience;
     loop {
@@ -336,15 +290,12 @@ fn environment(options: &RunOptions, layout: &Layout) -> Vec<(String, String)> {
     let mut environment = vec![
         ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        // Their output goes to files.
+        ("NO_COLOR".to_owned(), "1".to_owned()),
     ];
     let home = options.home.clone().filter(|_| layout.accounts.is_none());
     environment.extend(home.map(|home| ("HOME".to_owned(), home)));
-    environment.extend(
-        options
-            .database_url
-            .clone()
-            .map(|url| ("DATABASE_URL".to_owned(), url)),
-    );
+    environment.extend(options.database_url.clone().map(|url| ("DATABASE_URL".to_owned(), url)));
     environment
 }
 

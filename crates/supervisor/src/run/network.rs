@@ -16,9 +16,8 @@ pub fn is_free(address: SocketAddr) -> bool {
 /// The first free address of this machine alone from port 8080 on; any free port where 20 are taken.
 pub fn free_address() -> io::Result<SocketAddr> {
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let usual = (FIRST_PORT..=LAST_PORT)
-        .map(|port| SocketAddr::new(local, port))
-        .find(|address| is_free(*address));
+    let usual =
+        (FIRST_PORT..=LAST_PORT).map(|port| SocketAddr::new(local, port)).find(|address| is_free(*address));
     match usual {
         Some(address) => Ok(address),
         None => TcpListener::bind((local, 0))?.local_addr(),
@@ -34,10 +33,7 @@ fn status_line(listen: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&reachable(listen), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(4096).read_to_string(&mut answer)?;
     Ok(answer.lines().next().unwrap_or_default().to_owned())

@@ -33,18 +33,12 @@ impl RunSettings {
     /// Makes the files where they are missing, then reads them. `private_url` is the private server's.
     pub fn prepare(layout: &Layout, private_url: &str) -> Result<Self> {
         let sample = layout.checkout.join("etc/settings.ini");
-        copy_sample(layout, &sample, &layout.settings(), |ini| {
-            set_own_values(ini, layout, private_url)
-        })?;
+        copy_sample(layout, &sample, &layout.settings(), |ini| set_own_values(ini, layout, private_url))?;
         let settings = Self::read(layout)?;
         let macros = layout.checkout.join("etc/macros.ini");
-        copy_sample(layout, &macros, &layout.macros(), |ini| {
-            set_macros(ini, settings.listen)
-        })?;
+        copy_sample(layout, &macros, &layout.macros(), |ini| set_macros(ini, settings.listen))?;
         if settings.chosen_database.is_none() {
-            change(layout, &layout.settings(), |ini| {
-                ini.set("database", "url", private_url)
-            })?;
+            change(layout, &layout.settings(), |ini| ini.set("database", "url", private_url))?;
         }
         Ok(settings)
     }
@@ -61,15 +55,9 @@ impl RunSettings {
                 path.display()
             )
         })?;
-        let public_url = ini
-            .get("web", "public_url")
-            .map_or_else(|| local_url(listen), str::to_owned);
+        let public_url = ini.get("web", "public_url").map_or_else(|| local_url(listen), str::to_owned);
         let private = url.is_empty() || url.starts_with(PRIVATE_URL_START);
-        Ok(Self {
-            chosen_database: (!private).then(|| url.to_owned()),
-            listen,
-            public_url,
-        })
+        Ok(Self { chosen_database: (!private).then(|| url.to_owned()), listen, public_url })
     }
 
     /// Takes another port where somebody else has ours. An address that a person chose is not changed.
@@ -109,23 +97,11 @@ fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) {
     if let Some(listen) = ini.get("web", "listen").and_then(|listen| listen.parse().ok()) {
         set_address(ini, listen);
     }
-    ini.set(
-        "plugins",
-        "directories",
-        &format!("{} {NAGIOS_PLUGINS}", shown(&layout.plugins)),
-    );
+    ini.set("plugins", "directories", &format!("{} {NAGIOS_PLUGINS}", shown(&layout.plugins)));
     ini.set("plugins", "launcher", &shown(&layout.program("plugin_launcher")));
     ini.set("plugins", "launcher_socket", &shown(&layout.launcher_socket()));
     ini.set("plugins", "work_directory", &shown(&layout.work_directory()));
-    ini.set(
-        "plugins",
-        "installed",
-        if layout.accounts.is_some() {
-            "true"
-        } else {
-            "false"
-        },
-    );
+    ini.set("plugins", "installed", if layout.accounts.is_some() { "true" } else { "false" });
     ini.set("files", "macros", &shown(&layout.macros()));
 }
 
@@ -157,11 +133,7 @@ fn change(layout: &Layout, path: &Path, edit: impl FnOnce(&mut IniText)) -> Resu
     let text = fs::read_to_string(path).with_context(|| format!("while reading {}", path.display()))?;
     let mut ini = IniText::new(&text);
     edit(&mut ini);
-    if ini.text() == text {
-        Ok(())
-    } else {
-        write(layout, path, &ini.text())
-    }
+    if ini.text() == text { Ok(()) } else { write(layout, path, &ini.text()) }
 }
 
 fn read(path: &Path) -> Result<IniText> {
@@ -174,12 +146,8 @@ fn read(path: &Path) -> Result<IniText> {
 fn write(layout: &Layout, path: &Path, text: &str) -> Result<()> {
     let write = || {
         let unfinished = path.with_extension("ini.new");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&unfinished)?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
         file.write_all(text.as_bytes())?;
         if let Some(service) = layout.service() {
             chown(&unfinished, None, Some(service.gid))?;

@@ -55,8 +55,7 @@ impl<'a> Tools<'a> {
 
     /// Makes sure that there is an administrator called `name`.
     pub fn ensure_admin(&self, name: &str) -> Result<()> {
-        self.call("tasks", &["user", "add", name, "--admin", "--if-missing"], &[])
-            .map(drop)
+        self.call("tasks", &["user", "add", name, "--admin", "--if-missing"], &[]).map(drop)
     }
 
     /// A new one-time link that signs `name` in.
@@ -69,9 +68,7 @@ impl<'a> Tools<'a> {
             .args(arguments.iter().copied())
             .args(files.iter().map(|file| file.to_string_lossy()))
             .account(self.layout.service());
-        let output = spec
-            .output()
-            .with_context(|| format!("while starting {program}"))?;
+        let output = spec.output().with_context(|| format!("while starting {program}"))?;
         let remarks = String::from_utf8_lossy(&output.stderr);
         match output.status.code() {
             Some(0) => {}
@@ -85,13 +82,9 @@ impl<'a> Tools<'a> {
 /// A call of one of our programs with `--settings`, in the directory of the system's data.
 pub fn base_spec(layout: &Layout, program: &str, environment: &[(String, String)]) -> ProcessSpec {
     let settings = layout.settings();
-    with_environment(
-        ProcessSpec::new(layout.program(program)),
-        &layout.var,
-        environment,
-    )
-    .arg("--settings")
-    .arg(settings.to_string_lossy())
+    with_environment(ProcessSpec::new(layout.program(program)), &layout.var, environment)
+        .arg("--settings")
+        .arg(settings.to_string_lossy())
 }
 
 /// `spec` with the environment and working directory of every program of the system.
@@ -100,9 +93,5 @@ pub fn with_environment(
     directory: &Path,
     environment: &[(String, String)],
 ) -> ProcessSpec {
-    environment
-        .iter()
-        .fold(spec.directory(directory), |spec, (name, value)| {
-            spec.env(name, value)
-        })
+    environment.iter().fold(spec.directory(directory), |spec, (name, value)| spec.env(name, value))
 }

@@ -17,14 +17,13 @@ use tempfile::TempDir;
 const DAEMON: &str = include_str!("stand_ins/daemon.sh");
 const TOOL: &str = include_str!("stand_ins/tool.sh");
 const WEB: &str = include_str!("stand_ins/web.pl");
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("plugin_launcher", DAEMON),
     ("plugins_manager", DAEMON),
     ("schedulerd", DAEMON),
     ("web_gui", WEB),
     ("tasks", TOOL),
     ("data_loader", TOOL),
-    ("influxdata", TOOL),
 ];
 
 pub fn eventually(what: &str, done: impl Fn() -> bool) {
@@ -52,14 +51,8 @@ pub struct Checkout {
 
 impl Checkout {
     pub fn new() -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("ssm-test")
-            .tempdir_in("/var/tmp")
-            .unwrap();
-        let checkout = Self {
-            directory,
-            account: account(),
-        };
+        let directory = tempfile::Builder::new().prefix("ssm-test").tempdir_in("/var/tmp").unwrap();
+        let checkout = Self { directory, account: account() };
         for name in ["etc/example", "plugins", "programs"] {
             fs::create_dir_all(checkout.path(name)).unwrap();
         }
@@ -69,15 +62,8 @@ impl Checkout {
             fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         }
         // Another user may be unable to enter the directory of the built program.
-        fs::copy(
-            env!("CARGO_BIN_EXE_selfservice_run"),
-            checkout.path("programs/selfservice_run"),
-        )
-        .unwrap();
-        let sample = format!(
-            "[database]\n;url = postgres:///x\n[web]\nlisten = {}\n",
-            free_address()
-        );
+        fs::copy(env!("CARGO_BIN_EXE_selfservice_run"), checkout.path("programs/selfservice_run")).unwrap();
+        let sample = format!("[database]\n;url = postgres:///x\n[web]\nlisten = {}\n", free_address());
         fs::write(checkout.path("etc/settings.ini"), sample).unwrap();
         fs::write(checkout.path("etc/macros.ini"), "[macros]\n").unwrap();
         fs::write(checkout.path("etc/example/a.yaml"), "hosts: []\n").unwrap();
@@ -108,30 +94,18 @@ impl Checkout {
         let log = output.as_file();
         #[expect(clippy::disallowed_methods, reason = "the program under test")]
         let mut command = Command::new(self.path("programs/selfservice_run"));
-        command
-            .arg("--checkout")
-            .arg(self.directory.path())
-            .current_dir("/")
-            .env_clear();
-        command
-            .stdout(log.try_clone().unwrap())
-            .stderr(log.try_clone().unwrap());
+        command.arg("--checkout").arg(self.directory.path()).current_dir("/").env_clear();
+        command.stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap());
         if let Some(account) = &self.account {
             command.uid(account.uid).gid(account.gid);
         }
-        Run {
-            child: command.spawn().unwrap(),
-            output,
-        }
+        Run { child: command.spawn().unwrap(), output }
     }
 
     /// How many processes have this directory in their command line.
     pub fn processes(&self) -> usize {
         let directory = self.directory.path().to_string_lossy().into_owned();
-        processes()
-            .into_iter()
-            .filter(|process| process.command.contains(&directory))
-            .count()
+        processes().into_iter().filter(|process| process.command.contains(&directory)).count()
     }
 
     fn own(&self, path: &Path) {
@@ -153,11 +127,7 @@ impl Run {
         let said = || fs::read_to_string(self.output.path()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         while !said().contains(text) {
-            assert!(
-                Instant::now() < deadline,
-                "\"{text}\" was not said, but: {}",
-                said()
-            );
+            assert!(Instant::now() < deadline, "\"{text}\" was not said, but: {}", said());
             thread::sleep(Duration::from_millis(10));
         }
         said()
@@ -174,11 +144,7 @@ impl Run {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();
             }
-            assert!(
-                Instant::now() < deadline,
-                "it does not end, but says: {}",
-                self.wait_for("")
-            );
+            assert!(Instant::now() < deadline, "it does not end, but says: {}", self.wait_for(""));
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -186,10 +152,7 @@ impl Run {
     /// How many child processes it has.
     pub fn children(&self) -> usize {
         let own = self.child.id();
-        processes()
-            .into_iter()
-            .filter(|process| process.parent == own)
-            .count()
+        processes().into_iter().filter(|process| process.parent == own).count()
     }
 
     /// Kills the child whose command line names `program`.

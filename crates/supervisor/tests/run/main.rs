@@ -28,10 +28,7 @@ fn prepares_starts_and_stops_everything() {
     let said = run.wait_for("Everything has stopped");
     assert!(run.ended_well(), "{said}");
     assert_eq!(checkout.read("var/stopped"), "schedulerd\nplugins_manager\n");
-    assert!(
-        !checkout.path("var/postgres/postmaster.pid").exists(),
-        "PostgreSQL was not stopped"
-    );
+    assert!(!checkout.path("var/postgres/postmaster.pid").exists(), "PostgreSQL was not stopped");
 }
 
 #[test]
@@ -46,11 +43,7 @@ fn the_next_run_keeps_settings_and_does_not_load_the_example_again() {
     let mut second = checkout.run();
     second.wait_for("Ctrl-C stops everything");
     assert_eq!(checkout.read("var/calls").matches("data_loader apply").count(), 1);
-    assert!(
-        checkout
-            .read("var/etc/settings.ini")
-            .ends_with("; a note of mine\n")
-    );
+    assert!(checkout.read("var/etc/settings.ini").ends_with("; a note of mine\n"));
 }
 
 #[test]
@@ -89,18 +82,11 @@ fn a_daemon_that_dies_is_started_again() {
 #[test]
 fn a_daemon_that_can_not_start_is_reported_with_its_last_words() {
     let checkout = Checkout::new();
-    fs::write(
-        checkout.path("programs/web_gui"),
-        "#!/bin/sh\necho no such thing >&2\nexit 2\n",
-    )
-    .unwrap();
+    fs::write(checkout.path("programs/web_gui"), "#!/bin/sh\necho no such thing >&2\nexit 2\n").unwrap();
     let mut run = checkout.run();
     assert!(!run.ended_well());
     let said = run.wait_for("no such thing");
-    assert!(
-        said.contains("web_gui ended (exit status: 2); the end of"),
-        "{said}"
-    );
+    assert!(said.contains("web_gui ended (exit status: 2); the end of"), "{said}");
     eventually("programs of a failed run live on", || checkout.processes() == 0);
 }
 
@@ -122,15 +108,9 @@ fn a_named_server_is_used_and_none_is_started() {
     let checkout = Checkout::new();
     checkout.write_settings("[database]\nurl = postgresql://db.example.org/x\n[web]\nlisten = 127.0.0.1:0\n");
     let mut run = checkout.run();
-    eventually("the tables are not looked after", || {
-        checkout.read("var/calls").contains("tasks migrate")
-    });
+    eventually("the tables are not looked after", || checkout.read("var/calls").contains("tasks migrate"));
     assert!(!checkout.path("var/postgres").exists());
-    assert!(
-        checkout
-            .read("var/etc/settings.ini")
-            .contains("url = postgresql://db.example.org/x")
-    );
+    assert!(checkout.read("var/etc/settings.ini").contains("url = postgresql://db.example.org/x"));
     run.signal(Signal::SIGTERM);
     assert!(run.ended_well());
 }
