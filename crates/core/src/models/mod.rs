@@ -6,6 +6,7 @@ pub mod confirmations;
 pub mod effective;
 pub mod environments;
 pub mod event_handlers;
+pub mod expired;
 pub mod grants;
 pub mod hostgroups;
 pub mod hosts;

@@ -1,0 +1,260 @@
+//! The loop: the routine every ten seconds, and each cron line at its time.
+
+use crate::command::{Ended, Programs};
+use crate::routine;
+use crate::stop::Stop;
+use crate::timetable::Timetable;
+use chrono::{DateTime, TimeDelta, Utc};
+use selfservice_core::config::{CronLine, Settings};
+use selfservice_core::db::{DbError, Pool};
+use selfservice_core::models::schedule_runs::{ScheduleRun, database_time};
+use std::collections::HashMap;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_secs(1);
+const ROUTINE: Duration = Duration::from_secs(10);
+/// How long a result waits for the database before it is given up.
+const KEEP_RESULT: Duration = Duration::from_secs(600);
+
+/// Everything that the loop needs.
+pub struct Scheduler {
+    settings: Settings,
+    pool: Pool,
+    programs: Programs,
+    stop: Stop,
+    /// What the database's clock is ahead of ours.
+    ahead: TimeDelta,
+    away: bool,
+    running: HashMap<String, JoinHandle<()>>,
+}
+
+impl Scheduler {
+    /// Prepares everything; the database may be away.
+    pub fn build(settings: &Settings, stop: Stop) -> std::io::Result<Self> {
+        Ok(Self {
+            settings: settings.clone(),
+            pool: Pool::new(&settings.database, "schedulerd"),
+            programs: Programs::beside_us(&settings.path)?,
+            stop,
+            ahead: TimeDelta::zero(),
+            away: false,
+            running: HashMap::new(),
+        })
+    }
+
+    /// Runs until a stop is asked for and every command has ended.
+    pub fn run(mut self) {
+        self.maintain();
+        let mut timetable = Timetable::new(&self.settings.scheduler, self.now());
+        let mut maintained = Instant::now();
+        tracing::info!(lines = self.settings.scheduler.lines.len(), "the scheduler runs");
+        while !self.stop.sleep(TICK) {
+            if maintained.elapsed() >= ROUTINE {
+                maintained = Instant::now();
+                self.maintain();
+            }
+            self.start_due(&mut timetable);
+        }
+        tracing::info!(commands = self.running.len(), "stopping; running commands are awaited");
+        for (_, thread) in self.running.drain() {
+            let _ = thread.join();
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + self.ahead
+    }
+
+    /// The routine, and the database's clock. An outage is logged once, and its end.
+    fn maintain(&mut self) {
+        let done = routine::run(&self.pool).and_then(|()| {
+            self.pool.run(|connection| -> Result<_, DbError> { Ok(database_time(connection)?) })
+        });
+        match done {
+            Ok(time) => {
+                self.ahead = time - Utc::now();
+                if std::mem::take(&mut self.away) {
+                    tracing::info!("the database is back");
+                }
+            }
+            Err(error) => self.note_outage(&error),
+        }
+    }
+
+    fn note_outage(&mut self, error: &DbError) {
+        if !std::mem::replace(&mut self.away, true) {
+            tracing::warn!("{error}; trying again every {} s", ROUTINE.as_secs());
+        }
+    }
+
+    fn start_due(&mut self, timetable: &mut Timetable) {
+        self.running.retain(|_, thread| !thread.is_finished());
+        if self.away {
+            return;
+        }
+        for (line, slot) in timetable.due(self.now()) {
+            let claimed = self.pool.run(|connection| -> Result<_, DbError> {
+                Ok(ScheduleRun::claim(connection, &line.name, slot)?)
+            });
+            match claimed {
+                Ok(ours) => {
+                    timetable.done(&line.name, slot);
+                    if ours {
+                        self.start(line, slot);
+                    }
+                }
+                // The slot stays due.
+                Err(error) => return self.note_outage(&error),
+            }
+        }
+    }
+
+    fn start(&mut self, line: CronLine, slot: DateTime<Utc>) {
+        let name = line.name.clone();
+        let run = Run {
+            pool: self.pool.clone(),
+            programs: self.programs.clone(),
+            stop: self.stop.clone(),
+            name: name.clone(),
+            slot,
+        };
+        if self.running.contains_key(&name) {
+            run.record(&Ended {
+                exit_code: None,
+                outcome: "skipped: the run before it had not ended".to_owned(),
+            });
+            return;
+        }
+        let spawned =
+            std::thread::Builder::new().name("command".to_owned()).spawn(move || run.execute(&line.command));
+        match spawned {
+            Ok(thread) => drop(self.running.insert(name, thread)),
+            Err(error) => tracing::error!("a command could not be started: {error}"),
+        }
+    }
+}
+
+/// One slot of one line, which this scheduler has.
+struct Run {
+    pool: Pool,
+    programs: Programs,
+    stop: Stop,
+    name: String,
+    slot: DateTime<Utc>,
+}
+
+impl Run {
+    fn execute(self, command: &[String]) {
+        tracing::info!(cron.line = self.name, cron.slot = %self.slot, "starting {}", command.join(" "));
+        let ended = self.programs.run(command, &self.stop);
+        match ended.exit_code {
+            Some(0) => tracing::info!(cron.line = self.name, "done"),
+            _ => tracing::warn!(cron.line = self.name, "{}", ended.outcome),
+        }
+        self.record(&ended);
+    }
+
+    /// Writes the result down; while the database is away it is tried again.
+    fn record(&self, ended: &Ended) {
+        let since = Instant::now();
+        loop {
+            let done = self.pool.run(|connection| -> Result<_, DbError> {
+                Ok(ScheduleRun::finish(connection, &self.name, self.slot, ended.exit_code, &ended.outcome)?)
+            });
+            let Err(error) = done else { return };
+            if !error.is_outage() || since.elapsed() > KEEP_RESULT || self.stop.sleep(TICK) {
+                tracing::error!(cron.line = self.name, "the result could not be recorded: {error}");
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use test_support::TestDatabase;
+
+    /// A scheduler of its own pool, whose program `tasks` is a script that adds a line to `ran`.
+    fn scheduler(database: &TestDatabase, directory: &Path, lines: &str) -> Scheduler {
+        let program = directory.join("tasks");
+        std::fs::write(&program, format!("#!/bin/sh\necho \"$@\" >> {}/ran\nexit 3\n", directory.display()))
+            .unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let file = directory.join("settings.ini");
+        std::fs::write(&file, format!("[cron]\n{lines}\n")).unwrap();
+        let settings = Settings::read(&file, Some(database.url().to_owned())).unwrap();
+        let mut scheduler = Scheduler::build(&settings, Stop::default()).unwrap();
+        scheduler.programs = Programs::in_directory(directory, &file);
+        scheduler.maintain();
+        scheduler
+    }
+
+    fn finish(scheduler: &mut Scheduler) {
+        for (_, thread) in scheduler.running.drain() {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn each_slot_runs_once_however_many_schedulers_there_are() {
+        let database = TestDatabase::new();
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = scheduler(&database, directory.path(), "x = * * * * *  tasks rescue now");
+        let mut second = scheduler(&database, directory.path(), "x = * * * * *  tasks rescue now");
+        let before = Utc::now() - TimeDelta::minutes(5);
+        let mut tables = [
+            Timetable::new(&first.settings.scheduler, before),
+            Timetable::new(&second.settings.scheduler, before),
+        ];
+        let barrier = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for (scheduler, table) in [&mut first, &mut second].into_iter().zip(&mut tables) {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    scheduler.start_due(table);
+                });
+            }
+        });
+        finish(&mut first);
+        finish(&mut second);
+        // The minute may turn between the two looks: then there are two slots, each with its one run.
+        let rows = database
+            .sql("SELECT count(*) FROM schedule_runs WHERE exit_code = 3 AND outcome = 'exit code 3'");
+        let ran = std::fs::read_to_string(directory.path().join("ran")).unwrap();
+        assert_eq!(ran.lines().count().to_string(), rows);
+        assert!(ran.lines().all(|line| line.ends_with("settings.ini rescue now")), "{ran}");
+        assert!(rows == "1" || rows == "2", "{rows}");
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_written_down() {
+        let database = TestDatabase::new();
+        let directory = tempfile::tempdir().unwrap();
+        let mut scheduler = scheduler(&database, directory.path(), "x = * * * * *  data_loader apply x");
+        let mut table = Timetable::new(&scheduler.settings.scheduler, Utc::now() - TimeDelta::minutes(5));
+        scheduler.start_due(&mut table);
+        finish(&mut scheduler);
+        let outcome = database.sql("SELECT outcome FROM schedule_runs");
+        assert!(outcome.starts_with("could not be started: the program data_loader"), "{outcome}");
+    }
+
+    #[test]
+    fn a_stop_waits_for_a_command_that_ends_soon() {
+        let database = TestDatabase::new();
+        let directory = tempfile::tempdir().unwrap();
+        let mut scheduler = scheduler(&database, directory.path(), "x = * * * * *  tasks rescue");
+        // It ends by itself within the patience, and its result is still recorded.
+        std::fs::write(directory.path().join("tasks"), "#!/bin/sh\nsleep 1\nexit 0\n").unwrap();
+        let mut table = Timetable::new(&scheduler.settings.scheduler, Utc::now() - TimeDelta::minutes(5));
+        scheduler.start_due(&mut table);
+        scheduler.stop.ask();
+        finish(&mut scheduler);
+        assert_eq!(database.sql("SELECT outcome FROM schedule_runs LIMIT 1"), "done");
+    }
+}
