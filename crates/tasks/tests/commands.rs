@@ -1,0 +1,183 @@
+//! The commands against a real database, as a person calls them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts the program under test"
+)]
+
+use selfservice_core::credentials::{ApiToken, secret_hash, verify_password};
+use selfservice_core::models::signin;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use test_support::TestDatabase;
+
+struct Tool {
+    database: TestDatabase,
+    directory: tempfile::TempDir,
+}
+
+/// Exit code, standard output, standard error.
+type Said = (i32, String, String);
+
+impl Tool {
+    fn new() -> Self {
+        let tool = Self { database: TestDatabase::new(), directory: tempfile::tempdir().unwrap() };
+        let plugins = tool.directory.path().join("plugins");
+        std::fs::create_dir(&plugins).unwrap();
+        tool.write("macros.ini", "[macros]\nUSER1 = /x\n");
+        let text = format!(
+            "[files]\nmacros = {0}/macros.ini\n[plugins]\ndirectories = {0}/plugins\nlauncher = /bin/true\n\
+             installed = false\n[web]\npublic_url = https://selfservice.example.com\n",
+            tool.directory.path().display()
+        );
+        tool.write("settings.ini", &text);
+        tool
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    fn call(&self, words: &str) -> Said {
+        self.call_with_input(words, "")
+    }
+
+    fn call_with_input(&self, words: &str, input: &str) -> Said {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tasks"))
+            .env_clear()
+            .env("DATABASE_URL", self.database.url())
+            .arg("--settings")
+            .arg(self.directory.path().join("settings.ini"))
+            .args(words.split_whitespace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A call that reads nothing may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Standard output of a call that succeeds.
+    fn done(&self, words: &str) -> String {
+        let (code, output, errors) = self.call(words);
+        assert_eq!(code, 0, "{words}: {errors}");
+        output
+    }
+
+    /// The sentence of a call that is refused.
+    fn refused(&self, words: &str) -> String {
+        let (code, output, errors) = self.call(words);
+        assert_eq!((code, output.as_str()), (2, ""), "{words}: {errors}");
+        errors
+    }
+}
+
+#[test]
+fn users_are_added_once_with_their_rights() {
+    let tool = Tool::new();
+    assert_eq!(tool.done("user add dana --admin"), "added the user dana\n");
+    assert_eq!(tool.done("user add dana --admin --if-missing"), "the user dana exists already\n");
+    assert!(tool.refused("user add Dana").contains("there is a user 'Dana' already"));
+    assert!(tool.refused("user add oscar --team nope").contains("there is no team 'nope'"));
+    assert!(!tool.done("user list").contains("oscar"), "nothing is half done");
+    assert_eq!(tool.done("grant list"), "1  admin for user dana\n");
+    let json: serde_json::Value = serde_json::from_str(&tool.done("--json user list")).unwrap();
+    assert_eq!(json[0]["name"], "dana");
+    assert_eq!(tool.database.sql("SELECT count(*) FROM audit WHERE action = 'user.add'"), "1");
+}
+
+#[test]
+fn passwords_come_from_standard_input_only() {
+    let tool = Tool::new();
+    tool.done("user add dana");
+    let (code, ..) = tool.call("user password dana");
+    assert_eq!(code, 2);
+    let (code, _, errors) = tool.call_with_input("user password dana --password-stdin", "short\n");
+    assert_eq!((code, errors.as_str()), (2, "tasks: a password must have at least 8 characters\n"));
+    let (code, output, errors) =
+        tool.call_with_input("user password dana --password-stdin", "correct horse\n");
+    assert_eq!(code, 0, "{errors}");
+    assert!(!output.contains("correct horse") && !errors.contains("correct horse"));
+    let hash = tool.database.sql("SELECT password_hash FROM users");
+    assert!(verify_password("correct horse", Some(&hash)));
+}
+
+#[test]
+fn a_link_is_printed_alone_and_signs_in_once() {
+    let tool = Tool::new();
+    tool.done("user add dana");
+    let link = tool.done("user link dana");
+    let secret = link.trim().strip_prefix("https://selfservice.example.com/signin/link?token=").unwrap();
+    let mut connection = tool.database.pool().get().unwrap();
+    let user = signin::take_link(&mut connection, &secret_hash(secret)).unwrap().unwrap();
+    assert_eq!(user.name, "dana");
+    assert!(signin::take_link(&mut connection, &secret_hash(secret)).unwrap().is_none());
+    tool.done("user disable dana");
+    assert!(tool.refused("user link dana").contains("is disabled"));
+    assert!(tool.refused("user link nobody").contains("there is no user 'nobody'"));
+}
+
+#[test]
+fn a_token_is_shown_once_listed_without_its_secret_and_revoked() {
+    let tool = Tool::new();
+    tool.done("user add robot");
+    let text = tool.done("token add robot --name ci --verb run --days 30");
+    let token = ApiToken::parse(text.trim()).unwrap();
+    let list = tool.done("token list");
+    assert!(list.starts_with(&format!("{}  robot  run  ci  until ", token.id())), "{list}");
+    assert!(!list.contains(text.trim()));
+    assert_eq!(tool.call("token add robot --name ci --verb all --days 30").0, 2);
+    tool.done(&format!("token revoke {}", token.id()));
+    assert_eq!(tool.done("token list"), "there are no tokens\n");
+    assert!(tool.refused("token revoke nope").contains("there is no token 'nope'"));
+}
+
+#[test]
+fn rights_are_given_and_taken() {
+    let tool = Tool::new();
+    tool.done("user add dana");
+    assert!(
+        tool.refused("grant add run --user dana --environment nope")
+            .contains("there is no environment 'nope'")
+    );
+    assert_eq!(tool.done("grant add see --user dana"), "added see for user dana\n");
+    assert_eq!(tool.done("grant add see --user dana"), "this right exists already\n");
+    let id = tool.database.sql("SELECT id FROM grants");
+    assert_eq!(tool.done(&format!("grant remove {id}")), "removed see for user dana\n");
+    assert!(tool.refused(&format!("grant remove {id}")).contains("there is no right"));
+}
+
+#[test]
+fn check_config_names_what_is_wrong() {
+    let tool = Tool::new();
+    assert_eq!(tool.call("check-config").0, 0);
+    tool.database.sql(
+        "INSERT INTO event_handlers (name, name_key, plugin, arguments) VALUES ('H', 'h', '../x', '{$PATHH$}')",
+    );
+    let (code, output, _) = tool.call("check-config");
+    assert_eq!(code, 1);
+    assert!(output.contains("event handler 'H': '../x' is no plugin name"), "{output}");
+    assert!(output.contains("the macro $PATHH$ is not known"), "{output}");
+    tool.write("settings.ini", "[web]\nlissen = 1\n");
+    let errors = tool.refused("check-config");
+    assert!(errors.contains("settings.ini:2: [web] has no key 'lissen'; allowed are"), "{errors}");
+}
+
+#[test]
+fn an_empty_queue_is_told_in_words() {
+    let tool = Tool::new();
+    assert_eq!(tool.done("queue list"), "no tasks\n");
+    assert_eq!(tool.done("migrate"), "the tables are up to date\n");
+    assert!(tool.done("rescue").starts_with("0 lost, 0 expired"));
+    let unknown = "019aab00-0000-7000-8000-000000000000";
+    assert!(tool.refused(&format!("queue cancel {unknown}")).contains("there is no task"));
+    tool.database.shut_out();
+    assert!(tool.refused("queue list").contains("the database cannot be reached"));
+}
