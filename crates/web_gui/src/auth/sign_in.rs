@@ -1,0 +1,173 @@
+//! Signing in and out: what the form and the API have in common.
+
+use super::{Signed, peer_address};
+use crate::error::{AppError, AppResult};
+use crate::state::AppState;
+use actix_web::http::header;
+use actix_web::{HttpRequest, web};
+use selfservice_core::credentials::{secret_hash, verify_password};
+use selfservice_core::db::PgConnection;
+use selfservice_core::models::audit::NewAudit;
+use selfservice_core::models::sessions::{NewSession, Session};
+use selfservice_core::models::signin::{self, Attempt};
+use selfservice_core::models::tasks::Identity;
+use selfservice_core::models::users::User;
+use selfservice_core::names::{MAX_NAME_LENGTH, is_invisible};
+use serde_json::json;
+use std::time::Duration;
+
+const REFUSED: &str = "The name or the password is wrong.";
+const LINK_REFUSED: &str = "This link was used already, or its time is over. Ask for a new one.";
+/// A browser's description of itself is kept up to this length, in characters.
+const MAX_USER_AGENT: usize = 300;
+
+/// A new session, and the secret for its cookie.
+pub struct SignedIn {
+    /// Whose session.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// The cookie's value.
+    pub secret: String,
+}
+
+/// The browser that asks.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: String,
+    user_agent: String,
+    life: Duration,
+}
+
+impl Client {
+    /// The browser behind a request.
+    pub fn of(request: &HttpRequest, state: &AppState) -> Self {
+        let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Self {
+            address: peer_address(request),
+            user_agent: user_agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect(),
+            life: state.web.session_life,
+        }
+    }
+
+    /// Makes the session, with its audit row.
+    fn begin(&self, connection: &mut PgConnection, user: User, identity: Identity) -> AppResult<SignedIn> {
+        let new = NewSession {
+            users_id: user.id,
+            identity,
+            address: &self.address,
+            user_agent: &self.user_agent,
+            life: self.life,
+        };
+        let (session, secret) = new.insert(connection)?;
+        self.audit("session.create", &user.name, Some(user.id), identity).insert(connection)?;
+        Ok(SignedIn { user, session, secret })
+    }
+
+    fn audit<'a>(
+        &'a self,
+        action: &'a str,
+        actor: &'a str,
+        users_id: Option<i64>,
+        identity: Identity,
+    ) -> NewAudit<'a> {
+        NewAudit {
+            users_id,
+            actor,
+            identity: identity.as_str(),
+            address: &self.address,
+            action,
+            object: "",
+            task_id: None,
+            detail: json!({}),
+        }
+    }
+}
+
+/// Signs in with name and password. Unknown names, wrong passwords and disabled users get the same answer after the
+/// same work.
+pub async fn with_password(
+    state: &web::Data<AppState>,
+    client: Client,
+    name: &str,
+    password: String,
+) -> AppResult<SignedIn> {
+    let name = readable(name);
+    let user = begin_attempt(state, client.clone(), name.clone()).await?;
+    let hash = user.as_ref().filter(|user| !user.disabled).and_then(|user| user.password_hash.clone());
+    let right = is_right(state, password, hash).await?;
+    state
+        .transaction(move |connection| {
+            // Locked and read again: the password may have been changed while the old one was looked at.
+            let current = user.map_or(Ok(None), |user| {
+                User::locked(connection, user.id).map(|now| {
+                    now.filter(|now| right && !now.disabled && now.password_hash == user.password_hash)
+                })
+            })?;
+            let Some(user) = current else {
+                client.audit("session.refuse", &name, None, Identity::Password).insert(connection)?;
+                return Ok(None);
+            };
+            signin::forget_failures(connection, &name, &client.address)?;
+            client.begin(connection, user, Identity::Password).map(Some)
+        })
+        .await?
+        .ok_or(AppError::SignInRefused(REFUSED))
+}
+
+/// Counts the attempt, and finds the user if there is one.
+async fn begin_attempt(state: &AppState, client: Client, name: String) -> AppResult<Option<User>> {
+    state
+        .run(move |connection| {
+            if let Attempt::Wait(seconds) = signin::begin_attempt(connection, &name, &client.address)? {
+                let mut row = client.audit("session.refuse", &name, None, Identity::Password);
+                row.detail = json!({ "wait_seconds": seconds });
+                row.insert(connection)?;
+                return Err(AppError::TooManyTries { seconds });
+            }
+            Ok(User::by_name(connection, &name)?)
+        })
+        .await
+}
+
+/// Looks at a password off the runtime, with few others at once.
+async fn is_right(state: &AppState, password: String, hash: Option<String>) -> AppResult<bool> {
+    let permit = state.hashing.acquire().await.map_err(anyhow::Error::from)?;
+    let right = web::block(move || verify_password(&password, hash.as_deref())).await?;
+    drop(permit);
+    Ok(right)
+}
+
+/// Uses a one-time link up.
+pub async fn with_link(state: &web::Data<AppState>, client: Client, secret: &str) -> AppResult<SignedIn> {
+    let hash = secret_hash(secret);
+    state
+        .transaction(move |connection| {
+            let Some(user) = signin::take_link(connection, &hash)? else {
+                client.audit("session.refuse", "", None, Identity::Link).insert(connection)?;
+                return Ok(None);
+            };
+            client.begin(connection, user, Identity::Link).map(Some)
+        })
+        .await?
+        .ok_or(AppError::SignInRefused(LINK_REFUSED))
+}
+
+/// Ends the session of the request, if a session asks.
+pub async fn sign_out(state: &web::Data<AppState>, signed: Signed) -> AppResult<()> {
+    state
+        .transaction(move |connection| {
+            if let Some(id) = signed.session()
+                && Session::end(connection, id)?
+            {
+                signed.audit("session.end", "").insert(connection)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// A name as it may stand in the audit log, whatever was typed.
+fn readable(name: &str) -> String {
+    name.trim().chars().filter(|character| !is_invisible(*character)).take(MAX_NAME_LENGTH).collect()
+}

@@ -1,0 +1,180 @@
+//! Event handlers: what each does, its rules, and its last runs.
+
+use super::List;
+use crate::error::{AppError, AppResult};
+use crate::page::{self, Named, Page, Reader, TaskRow, html};
+use crate::state::AppState;
+use actix_web::{HttpResponse, web};
+use anyhow::Context as _;
+use askama::Template;
+use selfservice_core::models::event_handlers::{EventHandler, Parameter, Risk};
+use selfservice_core::models::tasks::{Task, TaskFilter};
+use selfservice_core::models::visible;
+
+/// Tasks that the page of one handler shows.
+const RUNS: i64 = 10;
+
+#[derive(Template)]
+#[template(path = "event_handlers/list.html")]
+struct HandlerList {
+    page: Page,
+    query: String,
+    handlers: Vec<HandlerRow>,
+    next: Option<String>,
+}
+
+struct HandlerRow {
+    id: i64,
+    name: String,
+    plugin: String,
+    risk: &'static str,
+    timeout: String,
+    description: String,
+}
+
+impl From<EventHandler> for HandlerRow {
+    fn from(handler: EventHandler) -> Self {
+        Self {
+            id: handler.id,
+            name: handler.name,
+            plugin: handler.plugin,
+            risk: handler.risk.as_str(),
+            timeout: format!("{} s", handler.timeout_seconds),
+            description: handler.description,
+        }
+    }
+}
+
+/// Handlers that the reader may see on some host.
+pub async fn list(
+    state: web::Data<AppState>,
+    reader: Reader,
+    asked: web::Query<List>,
+) -> AppResult<HttpResponse> {
+    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
+    let like = query.clone();
+    let mut rows = state
+        .run(move |connection| {
+            let viewer = signed.viewer(connection)?;
+            Ok(visible::handlers(connection, viewer, &like, &after, page::limit())?)
+        })
+        .await?;
+    let after = page::cut(&mut rows, |handler| handler.name.clone());
+    html(&HandlerList {
+        page: reader.page("Event handlers", "event_handlers"),
+        next: after.map(|after| page::next_url("/event_handlers", &[("query", &query)], &after)),
+        query,
+        handlers: rows.into_iter().map(HandlerRow::from).collect(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "event_handlers/show.html")]
+struct HandlerShow {
+    page: Page,
+    handler: HandlerView,
+    parameters: Vec<ParameterRow>,
+    services: Vec<Named>,
+    runs: Vec<TaskRow>,
+}
+
+struct HandlerView {
+    name: String,
+    description: String,
+    plugin: String,
+    arguments: Vec<String>,
+    risk: &'static str,
+    confirmation: &'static str,
+    timeout: String,
+    reason_required: bool,
+    repeatable: bool,
+    runbook_url: Option<String>,
+    revision: i32,
+}
+
+impl From<EventHandler> for HandlerView {
+    fn from(handler: EventHandler) -> Self {
+        Self {
+            name: handler.name,
+            description: handler.description,
+            plugin: handler.plugin,
+            arguments: handler.arguments,
+            risk: handler.risk.as_str(),
+            confirmation: match handler.risk {
+                Risk::ReadOnly => "none: one click",
+                Risk::Normal => "the exact command is shown",
+                Risk::Dangerous => "the exact command is shown, and the host's name is typed",
+            },
+            timeout: format!("{} s", handler.timeout_seconds),
+            reason_required: handler.reason_required,
+            repeatable: handler.repeatable,
+            runbook_url: handler.runbook_url.filter(|url| is_web(url)),
+            revision: handler.revision,
+        }
+    }
+}
+
+struct ParameterRow {
+    name: String,
+    label: String,
+    kind: &'static str,
+    allowed: String,
+    default: Option<String>,
+    required: bool,
+}
+
+impl From<Parameter> for ParameterRow {
+    fn from(parameter: Parameter) -> Self {
+        Self {
+            allowed: allowed(&parameter),
+            label: parameter.label.unwrap_or_else(|| parameter.name.clone()),
+            name: parameter.name,
+            kind: parameter.kind.as_str(),
+            default: parameter.default,
+            required: parameter.required,
+        }
+    }
+}
+
+/// One handler, if the reader may see it on some host.
+pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
+    let (signed, id) = (reader.signed.clone(), id.into_inner());
+    let (handler, services, runs) = state
+        .run(move |connection| {
+            let viewer = signed.viewer(connection)?;
+            let handler = visible::handler(connection, viewer, id)?.ok_or(AppError::NotFound)?;
+            let services = visible::services_of_handler(connection, viewer, id)?;
+            let filter = TaskFilter { event_handlers_id: Some(id), ..TaskFilter::default() };
+            let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
+            Ok((handler, services, runs))
+        })
+        .await?;
+    let parameters = handler
+        .parameters()
+        .with_context(|| format!("while reading the parameters of the handler '{}'", handler.name))?;
+    html(&HandlerShow {
+        page: reader.page(&handler.name, "event_handlers"),
+        handler: handler.into(),
+        parameters: parameters.into_iter().map(ParameterRow::from).collect(),
+        services: services.into_iter().map(Named::from).collect(),
+        runs: runs.into_iter().map(TaskRow::from).collect(),
+    })
+}
+
+/// What a parameter accepts, for people.
+fn allowed(parameter: &Parameter) -> String {
+    let choices = parameter.choices.as_ref().map(|choices| choices.join(", "));
+    let pattern = parameter.pattern.clone();
+    let range = match (parameter.minimum, parameter.maximum) {
+        (Some(minimum), Some(maximum)) => Some(format!("{minimum} to {maximum}")),
+        (Some(minimum), None) => Some(format!("{minimum} or more")),
+        (None, Some(maximum)) => Some(format!("{maximum} or less")),
+        (None, None) => None,
+    };
+    choices.or(pattern).or(range).unwrap_or_default()
+}
+
+/// A link to another scheme, such as `javascript:`, is not shown.
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}

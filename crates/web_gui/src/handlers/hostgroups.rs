@@ -1,0 +1,107 @@
+//! Host groups, the services that they bring, and the hosts in each.
+
+use super::{List, host_rows};
+use crate::error::{AppError, AppResult};
+use crate::page::{self, HostRow, Named, Page, Reader, html};
+use crate::state::AppState;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use selfservice_core::models::hostgroups::{Hostgroup, ListedHostgroup};
+use selfservice_core::models::visible::{self, Within};
+
+#[derive(Template)]
+#[template(path = "hostgroups/list.html")]
+struct HostgroupList {
+    page: Page,
+    query: String,
+    hostgroups: Vec<HostgroupRow>,
+    next: Option<String>,
+}
+
+struct HostgroupRow {
+    id: i64,
+    name: String,
+    description: String,
+    service_count: i64,
+    host_count: i64,
+}
+
+impl From<ListedHostgroup> for HostgroupRow {
+    fn from(row: ListedHostgroup) -> Self {
+        Self {
+            id: row.hostgroup.id,
+            name: row.hostgroup.name,
+            description: row.hostgroup.description,
+            service_count: row.service_count,
+            host_count: row.host_count,
+        }
+    }
+}
+
+/// Host groups with a host that the reader sees.
+pub async fn list(
+    state: web::Data<AppState>,
+    reader: Reader,
+    asked: web::Query<List>,
+) -> AppResult<HttpResponse> {
+    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
+    let like = query.clone();
+    let mut rows = state
+        .run(move |connection| {
+            let viewer = signed.viewer(connection)?;
+            Ok(Hostgroup::visible_page(connection, viewer, &like, &after, page::limit())?)
+        })
+        .await?;
+    let after = page::cut(&mut rows, |row| row.hostgroup.name.clone());
+    html(&HostgroupList {
+        page: reader.page("Host groups", "hostgroups"),
+        next: after.map(|after| page::next_url("/hostgroups", &[("query", &query)], &after)),
+        query,
+        hostgroups: rows.into_iter().map(HostgroupRow::from).collect(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "hostgroups/show.html")]
+struct HostgroupShow {
+    page: Page,
+    hostgroup: Hostgroup,
+    services: Vec<Named>,
+    search_url: String,
+    query: String,
+    hosts: Vec<HostRow>,
+    next: Option<String>,
+}
+
+/// One host group and those of its hosts that the reader sees.
+pub async fn show(
+    state: web::Data<AppState>,
+    reader: Reader,
+    id: web::Path<i64>,
+    asked: web::Query<List>,
+) -> AppResult<HttpResponse> {
+    let (signed, id) = (reader.signed.clone(), id.into_inner());
+    let List { query, after } = asked.into_inner();
+    let like = query.clone();
+    let (hostgroup, services, hosts, after) = state
+        .run(move |connection| {
+            let viewer = signed.viewer(connection)?;
+            let hostgroup = Hostgroup::find_visible(connection, viewer, id)?.ok_or(AppError::NotFound)?;
+            let services = visible::services_of_hostgroup(connection, viewer, id)?;
+            let within = Within::Hostgroup(id);
+            let hosts = visible::hosts_within(connection, viewer, within, &like, &after, page::limit())?;
+            let (hosts, after) = host_rows(connection, hosts)?;
+            Ok((hostgroup, services, hosts, after))
+        })
+        .await?;
+    let search_url = format!("/hostgroups/{id}");
+    html(&HostgroupShow {
+        page: reader.page(&hostgroup.name, "hostgroups"),
+        hostgroup,
+        services: services.into_iter().map(Named::from).collect(),
+        next: after.map(|after| page::next_url(&search_url, &[("query", &query)], &after)),
+        search_url,
+        query,
+        hosts,
+    })
+}

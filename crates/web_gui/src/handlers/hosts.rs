@@ -1,0 +1,158 @@
+//! Hosts, and what is effective on each.
+
+use super::{List, host_rows, variables};
+use crate::error::AppResult;
+use crate::lookup;
+use crate::page::{self, Badge, HostRow, Named, Page, Reader, TaskRow, Variable, encoded, html};
+use crate::state::AppState;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use selfservice_core::access::{Access, Verb};
+use selfservice_core::db::PgConnection;
+use selfservice_core::models::effective;
+use selfservice_core::models::hosts::{Host, Placement};
+use selfservice_core::models::tasks::{Task, TaskFilter};
+
+/// Tasks that the page of one host shows.
+const RUNS: i64 = 10;
+
+#[derive(Template)]
+#[template(path = "hosts/list.html")]
+struct HostList {
+    page: Page,
+    query: String,
+    hosts: Vec<HostRow>,
+    next: Option<String>,
+}
+
+/// Hosts that the reader sees.
+pub async fn list(
+    state: web::Data<AppState>,
+    reader: Reader,
+    asked: web::Query<List>,
+) -> AppResult<HttpResponse> {
+    let (user, List { query, after }) = (reader.signed.user.id, asked.into_inner());
+    let like = query.clone();
+    let (hosts, after) = state
+        .run(move |connection| {
+            let hosts = Host::visible_page(connection, user, &like, &after, page::limit())?;
+            host_rows(connection, hosts)
+        })
+        .await?;
+    html(&HostList {
+        page: reader.page("Hosts", "hosts"),
+        next: after.map(|after| page::next_url("/hosts", &[("query", &query)], &after)),
+        query,
+        hosts,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "hosts/show.html")]
+struct HostShow {
+    page: Page,
+    host: HostView,
+    popup_url: String,
+    services: Vec<EffectiveService>,
+    runs: Vec<TaskRow>,
+}
+
+struct HostView {
+    name: String,
+    address: String,
+    aliases: Vec<String>,
+    description: String,
+    environments: Vec<Badge>,
+    hostgroups: Vec<Named>,
+    variables: Vec<Variable>,
+}
+
+struct EffectiveService {
+    id: i64,
+    name: String,
+    came_from: String,
+    handlers: Vec<EffectiveHandler>,
+}
+
+struct EffectiveHandler {
+    id: i64,
+    name: String,
+    why: &'static str,
+}
+
+/// One host: its services, the handlers that the reader may see on it, and its last runs.
+pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
+    let (signed, id) = (reader.signed.clone(), id.into_inner());
+    let (host, services, runs) = state
+        .run(move |connection| {
+            let access = signed.access(connection)?;
+            let (host, placement) = lookup::host(connection, &access, id)?;
+            let services = effective_services(connection, &access, &placement, id)?;
+            let filter = TaskFilter { hosts_id: Some(id), ..TaskFilter::default() };
+            let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
+            Ok((HostView::read(connection, host, &placement)?, services, runs))
+        })
+        .await?;
+    html(&HostShow {
+        page: reader.page(&host.name, "hosts"),
+        popup_url: format!("/popup?host={}", encoded(&host.name)),
+        host,
+        services,
+        runs: runs.into_iter().map(TaskRow::from).collect(),
+    })
+}
+
+impl HostView {
+    fn read(connection: &mut PgConnection, host: Host, placement: &Placement) -> AppResult<Self> {
+        Ok(Self {
+            aliases: host.aliases(connection)?,
+            environments: page::badges(placement),
+            hostgroups: page::hostgroups(placement),
+            variables: variables("HOST", host.variables()),
+            name: host.name,
+            address: host.address,
+            description: host.description,
+        })
+    }
+}
+
+fn effective_services(
+    connection: &mut PgConnection,
+    access: &Access,
+    placement: &Placement,
+    hosts_id: i64,
+) -> AppResult<Vec<EffectiveService>> {
+    let services = effective::EffectiveService::of_host(connection, hosts_id)?;
+    Ok(services
+        .into_iter()
+        .map(|service| EffectiveService {
+            id: service.service.id,
+            came_from: came_from(service.direct, &service.hostgroups),
+            name: service.service.name,
+            handlers: service
+                .handlers
+                .into_iter()
+                .filter(|row| access.may(Verb::See, placement, &row.handler))
+                .map(|row| EffectiveHandler {
+                    id: row.handler.id,
+                    why: why(row.direct, row.inherited),
+                    name: row.handler.name,
+                })
+                .collect(),
+        })
+        .collect())
+}
+
+fn came_from(direct: bool, hostgroups: &[String]) -> String {
+    let groups = (!hostgroups.is_empty()).then(|| format!("host group {}", hostgroups.join(", ")));
+    let own = direct.then(|| "this host".to_owned());
+    own.into_iter().chain(groups).collect::<Vec<_>>().join("; ")
+}
+
+fn why(direct: bool, inherited: bool) -> &'static str {
+    match (direct, inherited) {
+        (true, true) => "this host and the service",
+        (true, false) => "this host",
+        (false, _) => "the service",
+    }
+}

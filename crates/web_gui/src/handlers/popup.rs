@@ -1,0 +1,50 @@
+//! `/popup`: the page that holds the popup component. It shows nothing of the inventory itself: the component asks the
+//! API, which asks for the right.
+
+use crate::error::AppResult;
+use crate::page::{html, theme};
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "popup.html")]
+struct Popup {
+    theme: &'static str,
+    environment: String,
+    host: String,
+    service: String,
+    task: String,
+    handler: String,
+    foreign_frame: bool,
+}
+
+/// What the address names; unknown names are for others.
+#[derive(Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    environment: String,
+    #[serde(default)]
+    host: String,
+    #[serde(default)]
+    service: String,
+    #[serde(default)]
+    task: String,
+    #[serde(default)]
+    handler: String,
+}
+
+/// The page.
+pub async fn show(request: HttpRequest, asked: web::Query<Asked>) -> AppResult<HttpResponse> {
+    let asked = asked.into_inner();
+    let says = |name: &str, value: &str| request.headers().get(name).is_some_and(|given| given == value);
+    html(&Popup {
+        theme: theme(request.query_string()),
+        environment: asked.environment,
+        host: asked.host,
+        service: asked.service,
+        task: asked.task,
+        handler: asked.handler,
+        foreign_frame: says("sec-fetch-dest", "iframe") && says("sec-fetch-site", "cross-site"),
+    })
+}

@@ -1,0 +1,80 @@
+//! Every address of the program.
+
+use crate::api;
+use crate::error::AppError;
+use crate::handlers::{
+    assets, environments, event_handlers, health, hostgroups, hosts, managers, popup, services, sign_in,
+    start, tasks,
+};
+use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
+
+/// The largest JSON body or form, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Adds every address to the application.
+pub fn routes(config: &mut ServiceConfig) {
+    limits(config);
+    config
+        .route("/", get().to(start::show))
+        .service(resource("/signin").route(get().to(sign_in::form)).route(post().to(sign_in::submit)))
+        .service(
+            resource("/signin/link")
+                .route(get().to(sign_in::link_form))
+                .route(post().to(sign_in::link_submit)),
+        )
+        .route("/signout", post().to(sign_in::sign_out))
+        .route("/popup", get().to(popup::show))
+        .route("/tasks", get().to(tasks::list))
+        .route("/tasks/{id}", get().to(tasks::show))
+        .route("/environments", get().to(environments::list))
+        .route("/environments/{id}", get().to(environments::show))
+        .route("/hostgroups", get().to(hostgroups::list))
+        .route("/hostgroups/{id}", get().to(hostgroups::show))
+        .route("/hosts", get().to(hosts::list))
+        .route("/hosts/{id}", get().to(hosts::show))
+        .route("/services", get().to(services::list))
+        .route("/services/{id}", get().to(services::show))
+        .route("/event_handlers", get().to(event_handlers::list))
+        .route("/event_handlers/{id}", get().to(event_handlers::show))
+        .route("/managers", get().to(managers::list))
+        .route("/embed.js", get().to(assets::embed))
+        .route("/assets/{name}", get().to(assets::asset))
+        .route("/health", get().to(health::show))
+        .service(
+            scope("/api/v1")
+                .service(
+                    resource("/session")
+                        .route(get().to(api::session::show))
+                        .route(post().to(api::session::create))
+                        .route(web::delete().to(api::session::end)),
+                )
+                .configure(api::routes),
+        );
+}
+
+/// What bodies, queries and paths may be; what is wrong with them is said in our own words.
+fn limits(config: &mut ServiceConfig) {
+    config
+        .app_data(
+            web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|error, _| bad_body(&error).into()),
+        )
+        .app_data(web::FormConfig::default().limit(BODY_LIMIT).error_handler(|_, _| {
+            AppError::BadRequest("The form is incomplete or too large.".to_owned()).into()
+        }))
+        .app_data(web::PathConfig::default().error_handler(|_, _| AppError::NotFound.into()))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| {
+            AppError::BadRequest(format!("The address is not understood: {error}.")).into()
+        }));
+}
+
+fn bad_body(error: &actix_web::error::JsonPayloadError) -> AppError {
+    use actix_web::error::JsonPayloadError;
+    AppError::BadRequest(match error {
+        JsonPayloadError::ContentType => "The body must be JSON, sent as application/json.".to_owned(),
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            format!("The body must not be larger than {BODY_LIMIT} bytes.")
+        }
+        JsonPayloadError::Deserialize(error) => format!("The JSON body is not understood: {error}."),
+        _ => "The body could not be read.".to_owned(),
+    })
+}

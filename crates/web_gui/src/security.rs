@@ -1,0 +1,88 @@
+//! What every answer says to browsers, and which requests of theirs are refused unseen.
+
+use crate::error::AppError;
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether the address belongs to the JSON API.
+pub fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// Refuses a request that a page of another site made a browser send.
+///
+/// Writes need `Sec-Fetch-Site: same-origin` or our exact origin in `Origin`, and none of both may contradict; without
+/// both headers the request is refused. Reads of the API are refused where the browser says that another site asks.
+/// A request with an `Authorization` header is let through: a browser never adds our tokens by itself, and the cookie
+/// does not count beside one.
+pub fn check_origin(request: &HttpRequest, public_url: &str) -> Result<(), AppError> {
+    let headers = request.headers();
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Ok(());
+    }
+    let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let ours = public_url.as_bytes();
+    let allowed = if request.method().is_safe() && request.method() != Method::TRACE {
+        !is_api(request.path())
+            || matches!(site, None | Some(b"same-origin" | b"none"))
+                && origin.is_none_or(|origin| origin == ours)
+    } else {
+        (site.is_some() || origin.is_some())
+            && site.is_none_or(|site| site == b"same-origin")
+            && origin.is_none_or(|origin| origin == ours)
+    };
+    if allowed {
+        return Ok(());
+    }
+    tracing::warn!(
+        path = request.path(),
+        origin = ?headers.get(header::ORIGIN),
+        site = ?headers.get(FETCH_SITE),
+        "a request from another site was refused"
+    );
+    Err(AppError::Forbidden(format!(
+        "Requests from other sites are not accepted. Open the program as {public_url}."
+    )))
+}
+
+/// Pages that the popup's frame shows: they alone may be framed, and only by the origins of the settings.
+fn may_be_framed(path: &str) -> bool {
+    matches!(path, "/popup" | "/signin" | "/signin/link") || path.starts_with("/tasks/")
+}
+
+/// Sets the headers that every answer carries, errors included.
+pub fn set_headers(headers: &mut HeaderMap, path: &str, frame_ancestors: &[String]) {
+    let ancestors = if may_be_framed(path) && !frame_ancestors.is_empty() {
+        frame_ancestors.join(" ")
+    } else {
+        "'none'".to_owned()
+    };
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}; require-trusted-types-for 'script'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+        (header::VARY, "Sec-Fetch-Site, Origin, Cookie"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A handler that knows better, for assets, has set these already.
+    let defaults =
+        [(header::CACHE_CONTROL, "no-store"), (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin")];
+    for (name, value) in defaults {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
