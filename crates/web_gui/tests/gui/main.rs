@@ -1,0 +1,10 @@
+//! The pages, sign-in and everything that browsers are told, against the running program and a real database.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod common;
+mod headers;
+mod origins;
+mod outage;
+mod reading;
+mod sessions;
+mod signing_in;
