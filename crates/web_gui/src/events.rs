@@ -6,11 +6,14 @@
 use selfservice_core::db::{Listener, TASK_CHANGED, Wake, Waker};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use uuid::Uuid;
 
 /// Messages that a slow stream may be behind; afterwards it looks without having heard.
 const BACKLOG: usize = 256;
+/// Streams that look at the database at once: fewer than the pool has connections, so that hundreds of readers of a busy
+/// task hold up nobody but each other.
+const LOOKING: usize = 4;
 /// The listening thread has nothing to do but to wait.
 const TURN: Duration = Duration::from_secs(3600);
 
@@ -29,6 +32,7 @@ pub struct Events {
     hints: broadcast::Sender<Hint>,
     closing: watch::Sender<bool>,
     waker: Arc<Waker>,
+    looking: Arc<Semaphore>,
 }
 
 /// What a stream should do next.
@@ -56,6 +60,7 @@ impl Events {
             hints: broadcast::Sender::new(BACKLOG),
             closing: watch::Sender::new(false),
             waker: Arc::new(waker),
+            looking: Arc::new(Semaphore::new(LOOKING)),
         }
     }
 
@@ -68,6 +73,13 @@ impl Events {
     /// Begins to hear about `task`.
     pub fn hear(&self, task: Uuid) -> Hearing {
         Hearing { task, hints: self.hints.subscribe(), closing: self.closing.subscribe() }
+    }
+
+    /// Does `look` when it is this stream's turn.
+    pub async fn in_turn<T>(&self, look: impl Future<Output = T>) -> T {
+        // The semaphore is never closed; if it were, a look without a turn is better than none.
+        let _turn = self.looking.acquire().await;
+        look.await
     }
 
     fn listen(&self, mut listener: Listener) {
@@ -135,7 +147,7 @@ mod tests {
     async fn only_hints_about_the_task_wake_the_stream() {
         let (events, task) = (silent(), Uuid::from_u128(7));
         let mut hearing = events.hear(task);
-        changes.hints.send(Hint::Tasks(Arc::new([Uuid::from_u128(8)]))).unwrap();
+        events.hints.send(Hint::Tasks(Arc::new([Uuid::from_u128(8)]))).unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(20), hearing.next(LONG)).await.is_err());
         events.hints.send(Hint::Tasks(Arc::new([task]))).unwrap();
         events.hints.send(Hint::Reconnected).unwrap();
@@ -151,7 +163,7 @@ mod tests {
         let events = silent();
         let mut hearing = events.hear(Uuid::from_u128(7));
         for _ in 0..=BACKLOG {
-            changes.hints.send(Hint::Tasks(Arc::new([Uuid::from_u128(8)]))).unwrap();
+            events.hints.send(Hint::Tasks(Arc::new([Uuid::from_u128(8)]))).unwrap();
         }
         assert_eq!(hearing.next(LONG).await, Heard::Look);
         assert_eq!(hearing.next(Duration::ZERO).await, Heard::Look);

@@ -32,6 +32,8 @@ use uuid::Uuid;
 /// The rows are looked at so often even when no hint comes. Rights and what surrounds the task are asked for again
 /// after the same time.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Hints that come quicker than this count as one, for a task that writes without pause.
+const PAUSE: Duration = Duration::from_millis(100);
 /// A comment keeps proxies from closing a quiet stream, and shows us that the client is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Output that one look reads, in bytes.
@@ -64,6 +66,7 @@ pub(super) async fn follow(
         shown: String::new(),
         events: VecDeque::from([Bytes::from_static(b"retry: 2000\n\n")]),
         written: Instant::now(),
+        looked: Instant::now(),
         wait: false,
         ended: false,
     };
@@ -84,7 +87,7 @@ fn last_event_id(request: &HttpRequest) -> Option<i64> {
 fn events(follower: Follower) -> impl Stream<Item = AppResult<Bytes>> {
     stream::unfold(follower, |mut follower| async {
         let event = follower.next().await?;
-        Some((event, follower))
+        Some((Ok(event), follower))
     })
 }
 
@@ -116,6 +119,7 @@ struct Follower {
     /// To be sent; never more than one look found.
     events: VecDeque<Bytes>,
     written: Instant,
+    looked: Instant,
     /// Whether the last look saw everything that was there.
     wait: bool,
     ended: bool,
@@ -123,44 +127,54 @@ struct Follower {
 
 impl Follower {
     /// The next event; `None`: the stream ends.
-    async fn next(&mut self) -> Option<AppResult<Bytes>> {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 self.written = Instant::now();
-                return Some(Ok(event));
+                return Some(event);
             }
             if self.ended {
                 return None;
             }
-            if self.wait && self.hearing.next(LOOK_EVERY).await == Heard::Closing {
+            if self.wait && self.rest().await == Heard::Closing {
                 return None;
             }
             let looked = self.look().await;
             if let Err(error) = looked.and_then(|look| self.tell(look)) {
-                return Some(Err(error));
+                // The client connects again, or asks every two seconds, and gets the answer that fits.
+                tracing::warn!(task.id = %self.id, error = ?error, "a stream ended early");
+                return None;
             }
         }
     }
 
-    async fn look(&self) -> AppResult<Option<Look>> {
+    /// Until there may be something new.
+    async fn rest(&mut self) -> Heard {
+        let heard = self.hearing.next(LOOK_EVERY).await;
+        let left = PAUSE.saturating_sub(self.looked.elapsed());
+        if heard == Heard::Look && !left.is_zero() {
+            tokio::time::sleep(left).await;
+        }
+        heard
+    }
+
+    async fn look(&mut self) -> AppResult<Option<Look>> {
+        self.looked = Instant::now();
         let (signed, id, offset, known) = (self.signed.clone(), self.id, self.offset, self.around.clone());
         let (first, idle) = (known.is_none(), self.state.web.session_idle);
-        let looked = self
-            .state
-            .run(move |connection| {
-                // The task first: output that belongs to a finished one was written before.
-                let task = Task::find(connection, id)?.ok_or(AppError::NotFound)?;
-                let fresh =
-                    known.filter(|known| known.state == task.state && known.at.elapsed() < LOOK_EVERY);
-                let around = match fresh {
-                    Some(around) => around,
-                    None => Around::decide(connection, &signed, &task, idle)?,
-                };
-                let output = Output::read(connection, id, offset, STRETCH)?;
-                Ok(Look { task, around, output })
-            })
-            .await;
-        match looked {
+        let state = self.state.clone();
+        let look = state.run(move |connection| {
+            // The task first: output that belongs to a finished one was written before.
+            let task = Task::find(connection, id)?.ok_or(AppError::NotFound)?;
+            let fresh = known.filter(|known| known.state == task.state && known.at.elapsed() < LOOK_EVERY);
+            let around = match fresh {
+                Some(around) => around,
+                None => Around::decide(connection, &signed, &task, idle)?,
+            };
+            let output = Output::read(connection, id, offset, STRETCH)?;
+            Ok(Look { task, around, output })
+        });
+        match state.events.in_turn(look).await {
             Ok(look) => Ok(Some(look)),
             Err(AppError::NotFound | AppError::SignInNeeded) if !first => Ok(None),
             Err(error) => Err(error),

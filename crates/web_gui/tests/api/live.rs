@@ -219,3 +219,29 @@ async fn a_database_that_goes_and_comes_back_costs_nothing_but_time() {
     api.write(id, 0, Stream::Stdout, b"again");
     assert_eq!(output(&reader.until(is("log")).await), b"again");
 }
+
+#[tokio::test]
+async fn many_readers_hold_up_nobody_else() {
+    let api = Api::start();
+    let id = api.queued().await;
+    let alice = api.person(api.world.alice);
+    let mut readers = Vec::new();
+    for _ in 0..150 {
+        readers.push(Reader::open(&alice, id, "", None).await);
+    }
+    let mut offset = 0;
+    for number in 0..30 {
+        offset = api.write(id, offset, Stream::Stdout, format!("line {number}\n").repeat(1000).as_bytes());
+        assert_eq!(alice.get("/popup?host=web-1").await.status, 200);
+    }
+    let resumed =
+        Reader::open(&alice, id, &format!("?offset={}", offset - 3), None).await.until(is("log")).await;
+    assert_eq!(output(&resumed).len(), 3);
+    for reader in &mut readers {
+        let mut read = 0;
+        while read < offset {
+            let events = reader.until(is("log")).await;
+            read += i64::try_from(output(&events).len()).unwrap();
+        }
+    }
+}
