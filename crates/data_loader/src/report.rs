@@ -76,7 +76,7 @@ impl fmt::Display for Report {
             ),
         ] {
             if count > 0 {
-                writeln!(f, "{count} {what}")?;
+                writeln!(f, "{what}: {count}")?;
             }
         }
         if self.is_unchanged() {

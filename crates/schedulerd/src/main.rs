@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "schedulerd", version)]
 struct Arguments {
-    /// The settings file [default: $SELFSERVICE_SETTINGS, else /usr/local/manager/etc/settings.ini]
+    /// The settings file [default: `$SELFSERVICE_SETTINGS`, else /usr/local/manager/etc/settings.ini]
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 }

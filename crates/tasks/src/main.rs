@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "tasks", version)]
 struct Arguments {
-    /// The settings file [default: $SELFSERVICE_SETTINGS, else /usr/local/manager/etc/settings.ini]
+    /// The settings file [default: `$SELFSERVICE_SETTINGS`, else /usr/local/manager/etc/settings.ini]
     #[arg(long, global = true, value_name = "FILE")]
     settings: Option<PathBuf>,
     /// Print JSON
