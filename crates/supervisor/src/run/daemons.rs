@@ -18,8 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const STEADY: Duration = Duration::from_secs(60);
 const LOG_LIMIT_BYTES: u64 = 20 * 1024 * 1024;
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);
-/// What a daemon gets after a second signal before it is killed.
-const HURRIED: Duration = Duration::from_secs(3);
+/// What a daemon gets after a second signal before it is killed: running plugins have 10 s of it.
+const HURRIED: Duration = Duration::from_secs(15);
 
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
@@ -31,8 +31,6 @@ pub struct DaemonPlan {
     pub spec: Box<dyn Fn() -> Result<ProcessSpec>>,
     /// What it gets to end its work after TERM before it is killed.
     pub patience: Duration,
-    /// It holds plugin processes, which only it can end: a hurried stop waits for it all the same.
-    pub always_patient: bool,
 }
 
 /// One daemon, running or waiting for its next start. Dropping it stops it.
@@ -89,17 +87,20 @@ impl Daemon {
         bound_log(&self.log).with_context(|| format!("while shortening {}", self.log.display()))
     }
 
-    /// Ends the daemon: TERM, then KILL when its patience is over. A second signal cuts the patience.
+    /// Ends the daemon: TERM, then KILL when its patience is over. A second signal to us is passed on as a second
+    /// TERM, by which a daemon ends its work at once, and shortens the patience.
     pub fn stop(&mut self, interrupts: Option<&Interrupts>) {
         let Some(child) = self.child.take() else { return };
         child.signal(Signal::SIGTERM);
-        let begun = Instant::now();
-        let mut hurried_at = None;
+        let mut deadline = Instant::now() + self.plan.patience;
+        let mut hurried = false;
         while child.wait(WATCH_INTERVAL).is_none() {
-            let hurried =
-                interrupts.is_some_and(|interrupts| interrupts.count() > 1) && !self.plan.always_patient;
-            let hurry_over = hurried && hurried_at.get_or_insert_with(Instant::now).elapsed() > HURRIED;
-            if hurry_over || begun.elapsed() > self.plan.patience {
+            if !hurried && interrupts.is_some_and(|interrupts| interrupts.count() > 1) {
+                hurried = true;
+                deadline = deadline.min(Instant::now() + HURRIED);
+                child.signal(Signal::SIGTERM);
+            }
+            if Instant::now() > deadline {
                 say(&format!("{} does not end; killing it.", self.plan.name));
                 child.signal(Signal::SIGKILL);
                 child.wait(AFTER_KILL);

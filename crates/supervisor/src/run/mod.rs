@@ -232,7 +232,7 @@ impl System {
             let spec = base_spec(&layout, name, &environment).account(layout.service());
             Ok(spec.inherit(lock.try_clone()?.into()))
         };
-        Ok(DaemonPlan { name, spec: Box::new(spec), patience, always_patient: false })
+        Ok(DaemonPlan { name, spec: Box::new(spec), patience })
     }
 
     fn launcher_plan(&self) -> Result<DaemonPlan> {
@@ -243,7 +243,7 @@ impl System {
             Ok(with_environment(spec, &layout.work_directory(), &environment).account(layout.plugin()))
         };
         let name = "plugin_launcher";
-        Ok(DaemonPlan { name, spec: Box::new(spec), patience: LAUNCHER_PATIENCE, always_patient: true })
+        Ok(DaemonPlan { name, spec: Box::new(spec), patience: LAUNCHER_PATIENCE })
     }
 
     fn launcher_listens(&self) -> bool {
@@ -315,11 +315,18 @@ fn way_in(settings: &RunSettings, link: &str) -> String {
 }
 
 fn welcome(layout: &Layout, settings: &RunSettings, link: &str) -> String {
-    format!(
-        "\nSelf Service Manager runs.\n\n{}\n\nOpen the sign-in link, press \"Sign in\", choose a host and press one of its actions.\n\n  \
-         Settings: {}\n  Logs:     {}\n  Ctrl-C stops everything; the data are kept.",
+    let try_this = format!("{}/popup?host=worker-staging-01&service=Nightly%20job", settings.public_url);
+    let lines = [
+        "\nSelf Service Manager runs.\n".to_owned(),
         way_in(settings, link),
-        layout.settings().display(),
-        layout.log_directory().display()
-    )
+        "\nWhat to do first: open the sign-in link and press \"Sign in\". Then open".to_owned(),
+        format!("  {try_this}"),
+        "and press \"Run with steps\": its output appears while it runs, until OK, WARNING or CRITICAL.\n"
+            .to_owned(),
+        format!("  Programs: {}", layout.program("tasks").with_file_name("").display()),
+        format!("  Settings: {}", layout.settings().display()),
+        format!("  Logs:     {}", layout.log_directory().display()),
+        "  Ctrl-C stops everything; the data are kept.".to_owned(),
+    ];
+    lines.join("\n")
 }
