@@ -82,6 +82,13 @@ impl Descendants {
     }
 }
 
+/// The children of this process, ended ones included until they are collected. The kernel's list has no gaps here:
+/// only this thread collects children, and it does not while it reads. `None` where the kernel keeps no such list.
+pub(super) fn children() -> Option<Vec<i32>> {
+    let list = fs::read_to_string("/proc/thread-self/children").ok()?;
+    list.split_ascii_whitespace().map(|id| id.parse().ok()).collect()
+}
+
 /// The value of one variable in a process's environment as it was started; `None` when it has none, or when the
 /// process may not be looked into.
 pub(super) fn variable_of(id: i32, name: &str) -> Option<String> {

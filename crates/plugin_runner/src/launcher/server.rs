@@ -16,7 +16,7 @@ use super::home::{Home, remove_tree};
 use super::run::Run;
 use super::setup::Listener;
 use super::start::{Outputs, make_fifo, start};
-use super::trees::Trees;
+use super::trees::{Members, Trees};
 use crate::channel::{Channel, Received};
 use crate::command::RunSpec;
 use crate::protocol::{Cause, Report, Request};
@@ -275,12 +275,26 @@ impl Server {
         }
     }
 
+    /// True when nothing is due but the ends of runs of which no process is left.
+    fn only_leaders_ended(&self, now: Instant) -> bool {
+        !self.trees.is_look_due(now)
+            && !self
+                .runs
+                .values()
+                .any(|run| run.is_due(now) && run.leader_lives())
+            && self.trees.only_leaders_live(&self.runs)
+    }
+
     fn advance(&mut self) {
         let now = Instant::now();
         if !self.trees.is_look_due(now) && !self.runs.values().any(|run| run.is_due(now)) {
             return;
         }
-        let members = self.trees.look(&self.runs);
+        let members = if self.only_leaders_ended(now) {
+            Members::default()
+        } else {
+            self.trees.look(&self.runs)
+        };
         members.end_strays();
         let reports: Vec<_> = self
             .runs

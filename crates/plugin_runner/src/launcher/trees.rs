@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use uuid::Uuid;
 
-use super::processes::{Descendants, Watcher, directory_of, send, variable_of};
+use super::processes::{Descendants, Watcher, children, directory_of, send, variable_of};
 use super::run::Run;
 use crate::command::RUN_VARIABLE;
 
@@ -95,6 +95,19 @@ impl Trees {
 
     pub fn is_look_due(&self, now: Instant) -> bool {
         self.has_strays() || (self.children && self.next_stray_look.is_none_or(|due| now >= due))
+    }
+
+    /// True when every child of this process leads a run that lives: then nothing is left of any other run, since
+    /// whatever a leader leaves behind became our child before its own end could be collected. Much cheaper than a
+    /// look at all processes, and enough for the usual plugin. False also where the kernel does not list children.
+    pub fn only_leaders_live(&self, runs: &HashMap<Uuid, Run>) -> bool {
+        let lives = |run: &Uuid| runs.get(run).is_some_and(Run::leader_lives);
+        !self.children
+            || children().is_some_and(|children| {
+                children
+                    .iter()
+                    .all(|child| self.leaders.get(child).is_some_and(lives))
+            })
     }
 
     /// Looks at all processes; for nothing when the kernel has said that there are no children.
