@@ -18,7 +18,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::Utc;
 use selfservice_core::access::Confirmation;
-use selfservice_core::db::PgConnection;
+use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
 use selfservice_core::models::tasks::{Identity, Origin, Task};
 use selfservice_core::plan::{Plan, Request};
@@ -194,7 +194,7 @@ impl Order {
     }
 
     fn enqueue(&self, connection: &mut PgConnection, new: &NewTask) -> AppResult<Answer> {
-        let (task, attached) = match enqueue(connection, new)? {
+        let (task, attached) = match enqueue(connection, new).map_err(in_the_way)? {
             Enqueued::New(task) => (task, false),
             Enqueued::Attached(task) => (task, true),
             Enqueued::Busy(task) => return Err(busy(&task)),
@@ -218,6 +218,17 @@ impl Order {
     fn answer(&self, connection: &mut PgConnection, task: Task, attached: bool) -> AppResult<Answer> {
         let task = SeenTask::new(connection, &self.signed, task)?.shape(connection)?;
         Ok(Answer { task, attached })
+    }
+}
+
+/// Each time that the queue looked for what was in the way, that had just finished.
+fn in_the_way(error: QueryError) -> AppError {
+    match error {
+        QueryError::NotFound => AppError::Conflict {
+            detail: "The same action started and finished several times just now. Try again.".to_owned(),
+            task_id: None,
+        },
+        other => other.into(),
     }
 }
 
