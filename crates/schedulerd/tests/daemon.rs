@@ -1,5 +1,4 @@
 //! The program itself: its routine, an outage of the database, and its end.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nix::sys::signal::Signal;
 use std::time::Duration;
