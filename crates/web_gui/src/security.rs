@@ -70,7 +70,9 @@ pub fn set_headers(headers: &mut HeaderMap, path: &str, frame_ancestors: &[Strin
     }
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Not `no-referrer`: with it browsers send `Origin: null` with our own forms, and where `Sec-Fetch-Site` is
+        // missing, over plain http, nothing would tell them from foreign ones. No other site ever gets a referrer.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
         (header::VARY, "Sec-Fetch-Site, Origin, Cookie"),
     ];

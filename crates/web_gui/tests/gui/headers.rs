@@ -40,7 +40,7 @@ async fn every_answer_carries_the_headers_errors_too() {
         assert_eq!(directive(policy, "require-trusted-types-for"), "'script'", "{path}");
         assert_eq!(directive(policy, "frame-ancestors"), ancestors, "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
         let is_file = path.starts_with("/assets") || path == "/embed.js";
         let cached = if is_file { "no-cache" } else { "no-store" };

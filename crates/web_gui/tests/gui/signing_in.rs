@@ -132,7 +132,7 @@ async fn a_link_signs_in_once() {
         let page = browser.get(&format!("/signin/link?token={secret}")).await;
         assert_eq!(page.status, 200, "looking does not use it up");
         assert!(page.text.contains(&format!("value=\"{secret}\"")), "{}", page.text);
-        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("referrer-policy"), "same-origin");
     }
     let fields = [("token", secret.as_str())];
     let mut together = Vec::new();
