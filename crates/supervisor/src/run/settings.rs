@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -34,6 +34,7 @@ impl RunSettings {
     pub fn prepare(layout: &Layout, private_url: &str) -> Result<Self> {
         let sample = layout.checkout.join("etc/settings.ini");
         copy_sample(layout, &sample, &layout.settings(), |ini| set_own_values(ini, layout, private_url))?;
+        follow_a_move(layout)?;
         let settings = Self::read(layout)?;
         let macros = layout.checkout.join("etc/macros.ini");
         copy_sample(layout, &macros, &layout.macros(), |ini| set_macros(ini, settings.listen))?;
@@ -103,6 +104,25 @@ fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) {
     ini.set("plugins", "work_directory", &shown(&layout.work_directory()));
     ini.set("plugins", "installed", if layout.accounts.is_some() { "true" } else { "false" });
     ini.set("files", "macros", &shown(&layout.macros()));
+}
+
+/// A checkout that was moved since the settings were written: what they say of its old place is true of the new
+/// one. It is recognised by a macro file that is gone from where we had put it.
+fn follow_a_move(layout: &Layout) -> Result<()> {
+    let Ok(macros) = layout.macros().strip_prefix(&layout.checkout).map(Path::to_path_buf) else {
+        return Ok(());
+    };
+    let path = layout.settings();
+    let text = fs::read_to_string(&path).with_context(|| format!("while reading {}", path.display()))?;
+    let written = IniText::new(&text).get("files", "macros").map(PathBuf::from).unwrap_or_default();
+    let old_place =
+        written.to_string_lossy().strip_suffix(&*format!("/{}", macros.display())).map(str::to_owned);
+    match old_place {
+        Some(old) if !old.is_empty() && !written.exists() => {
+            write(layout, &path, &text.replace(&old, &layout.checkout.to_string_lossy()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The example inventory checks the program itself, by this address.

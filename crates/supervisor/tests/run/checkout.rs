@@ -75,6 +75,14 @@ impl Checkout {
         self.directory.path().join(name)
     }
 
+    /// Gives the directory another name.
+    pub fn move_elsewhere(&mut self) {
+        let other = tempfile::Builder::new().prefix("ssm-test-moved").tempdir_in("/var/tmp").unwrap();
+        fs::rename(self.directory.path(), other.path()).unwrap();
+        // What is dropped here has no directory any more.
+        self.directory = other;
+    }
+
     /// The text of a file; empty where it is not there yet.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()

@@ -104,6 +104,24 @@ fn a_taken_port_is_avoided() {
 }
 
 #[test]
+fn a_moved_checkout_takes_its_settings_along() {
+    let mut checkout = Checkout::new();
+    let mut before = checkout.run();
+    before.wait_for("Ctrl-C stops everything");
+    before.signal(Signal::SIGTERM);
+    assert!(before.ended_well());
+    let old = checkout.path("");
+    checkout.move_elsewhere();
+    checkout.run().wait_for("Ctrl-C stops everything");
+    let settings = checkout.read("var/etc/settings.ini");
+    assert!(
+        settings.contains(&format!("directories = {}", checkout.path("plugins").display())),
+        "{settings}"
+    );
+    assert!(!settings.contains(&*old.to_string_lossy()), "{settings}");
+}
+
+#[test]
 fn a_named_server_is_used_and_none_is_started() {
     let checkout = Checkout::new();
     checkout.write_settings("[database]\nurl = postgresql://db.example.org/x\n[web]\nlisten = 127.0.0.1:0\n");
