@@ -1232,7 +1232,9 @@ function experience(action) {
   const helped = recent.filter((severity) => severity === "ok").length;
   const verb =
     action.risk === "read-only" ? "read only" : recent.length ? `helped ${helped} of ${recent.length} times` : "not run here yet";
-  return action.typical_seconds === null ? verb : `${verb} · about ${duration(action.typical_seconds)}`;
+  if (action.typical_seconds === null) return verb;
+  const typical = duration(action.typical_seconds);
+  return `${verb} · ${action.typical_seconds < 1 ? "" : "about "}${typical}`;
 }
 
 /** @param {SelfServicePopup} popup @param {string} title @param {TaskBrief[]} tasks */
