@@ -3,10 +3,11 @@
 //! The plan is made when somebody asks and again just before the start. What was confirmed is what runs: where rights,
 //! handler, target or macros changed in between, the second plan differs and the task is rejected.
 
-use crate::access::{Access, Confirmation, Verb, effective_risk};
+mod facts;
+
+use crate::access::{Confirmation, Verb, effective_risk};
 use crate::config::MacroFile;
 use crate::macros::{MacroError, MacroTable};
-use crate::models::effective::EffectiveService;
 use crate::models::event_handlers::{EventHandler, Parameter, Risk};
 use crate::models::hosts::{Host, Placement};
 use crate::models::services::Service;
@@ -18,6 +19,8 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
+
+pub use facts::Facts;
 
 /// The longest argument, in bytes: Linux refuses more than 128 KiB.
 const MAX_ARGUMENT: usize = 100_000;
@@ -114,13 +117,23 @@ impl Plan {
         id: Uuid,
         at: DateTime<Utc>,
     ) -> Result<Self, PlanError> {
-        let host = Host::find(connection, request.hosts_id)?.ok_or(PlanError::NotFound)?;
-        let placement = Host::placement(connection, host.id)?;
-        let service = Service::find(connection, request.services_id)?.ok_or(PlanError::NotFound)?;
-        let handler =
-            EffectiveService::handler_on(connection, host.id, service.id, request.event_handlers_id)?
-                .ok_or(PlanError::NotFound)?;
-        let access = Access::load(connection, requester.users_id, requester.token_verb)?;
+        let facts = Facts::load(connection, &[(request.clone(), requester.clone())])?;
+        Self::decide_from(&facts, macros, requester, request, id, at)
+    }
+
+    /// As [`Plan::decide`], from facts that were loaded for this request (and others).
+    pub fn decide_from(
+        facts: &Facts,
+        macros: &MacroFile,
+        requester: &Requester,
+        request: &Request,
+        id: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<Self, PlanError> {
+        let (host, placement) = facts.host(request.hosts_id).cloned().ok_or(PlanError::NotFound)?;
+        let service = facts.service(request.services_id).cloned().ok_or(PlanError::NotFound)?;
+        let handler = facts.handler(request).cloned().ok_or(PlanError::NotFound)?;
+        let access = facts.access(requester).ok_or(PlanError::NotFound)?;
         if !access.may(Verb::See, &placement, &handler) {
             return Err(PlanError::NotFound);
         }

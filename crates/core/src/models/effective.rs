@@ -6,6 +6,10 @@ use crate::db::schema::{event_handlers, events_handlers_members, services, servi
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use std::collections::HashSet;
+
+/// Host, service and handler.
+pub type Target = (i64, i64, i64);
 
 /// A service of a host.
 #[derive(Debug, Clone)]
@@ -97,6 +101,29 @@ impl EffectiveService {
             .collect())
     }
 
+    /// Enabled handlers where they are effective, by (host, service, handler); targets without one are left out.
+    pub fn handlers_on(
+        connection: &mut PgConnection,
+        targets: &[Target],
+    ) -> QueryResult<Vec<(Target, EventHandler)>> {
+        let ids = |of: fn(&Target) -> i64| targets.iter().map(of).collect::<Vec<_>>();
+        let target = (services_members::hosts_id, services_members::services_id, event_handlers::id);
+        let found: Vec<(Target, EventHandler)> = events_handlers_members::table
+            .inner_join(event_handlers::table)
+            .inner_join(services_members::table)
+            .filter(services_members::hosts_id.eq_any(ids(|target| target.0)))
+            .filter(services_members::services_id.eq_any(ids(|target| target.1)))
+            .filter(services_members::dropped.eq(false))
+            .filter(events_handlers_members::dropped.eq(false))
+            .filter(event_handlers::id.eq_any(ids(|target| target.2)))
+            .filter(event_handlers::enabled.eq(true))
+            .select((target, EventHandler::as_select()))
+            .load(connection)?;
+        // The filters cross hosts, services and handlers of different targets.
+        let wanted: HashSet<&Target> = targets.iter().collect();
+        Ok(found.into_iter().filter(|(target, _)| wanted.contains(target)).collect())
+    }
+
     /// The enabled handler with this id where it is effective on this service of this host.
     pub fn handler_on(
         connection: &mut PgConnection,
@@ -104,17 +131,7 @@ impl EffectiveService {
         services_id: i64,
         event_handlers_id: i64,
     ) -> QueryResult<Option<EventHandler>> {
-        events_handlers_members::table
-            .inner_join(event_handlers::table)
-            .inner_join(services_members::table)
-            .filter(services_members::hosts_id.eq(hosts_id))
-            .filter(services_members::services_id.eq(services_id))
-            .filter(services_members::dropped.eq(false))
-            .filter(events_handlers_members::dropped.eq(false))
-            .filter(event_handlers::id.eq(event_handlers_id))
-            .filter(event_handlers::enabled.eq(true))
-            .select(EventHandler::as_select())
-            .first(connection)
-            .optional()
+        let target = (hosts_id, services_id, event_handlers_id);
+        Ok(Self::handlers_on(connection, &[target])?.pop().map(|(_, handler)| handler))
     }
 }

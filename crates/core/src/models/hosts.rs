@@ -70,6 +70,11 @@ impl Host {
             .optional()
     }
 
+    /// Hosts by id, in any order; what does not exist is left out.
+    pub fn find_all(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
+        hosts::table.filter(hosts::id.eq_any(ids)).select(Self::as_select()).load(connection)
+    }
+
     /// Hosts that somebody outside may mean by `asked`, among those that the user may see: the first of these steps
     /// that finds any wins: the exact name, an alias, the address, the name without port, the name without domain.
     pub fn looked_up(connection: &mut PgConnection, users_id: i64, asked: &str) -> QueryResult<Vec<Self>> {

@@ -28,6 +28,11 @@ impl Service {
             .optional()
     }
 
+    /// Services by id, in any order; what does not exist is left out.
+    pub fn find_all(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
+        services::table.filter(services::id.eq_any(ids)).select(Self::as_select()).load(connection)
+    }
+
     /// Services by name, after the name `after`, at most `limit`.
     pub fn page(
         connection: &mut PgConnection,

@@ -107,7 +107,7 @@ impl TaskResult {
 }
 
 /// A row of `tasks`.
-#[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable, Identifiable)]
 #[diesel(table_name = tasks, check_for_backend(Pg))]
 pub struct Task {
     /// UUIDv7, made by us.

@@ -28,32 +28,17 @@ pub fn claim(
     lease: Duration,
     limit: usize,
 ) -> QueryResult<Vec<Claim>> {
-    let ids: Vec<Uuid> = diesel::sql_query(include_str!("claim.sql"))
+    let mut rows: Vec<Task> = diesel::sql_query(include_str!("claim.sql"))
         .bind::<SqlUuid, _>(worker.id)
         .bind::<BigInt, _>(worker.epoch)
         .bind::<Double, _>(lease.as_secs_f64())
         .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
-        .load::<Id>(connection)?
-        .into_iter()
-        .map(|row| row.id)
-        .collect();
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    notify_changed(connection, &ids)?;
-    use crate::db::schema::tasks;
-    let rows: Vec<Task> = tasks::table
-        .filter(tasks::id.eq_any(&ids))
-        .order((tasks::created_at, tasks::id))
-        .select(Task::as_select())
         .load(connection)?;
-    Ok(rows
-        .into_iter()
-        .map(|task| Claim {
-            task,
-            epoch: worker.epoch,
-        })
-        .collect())
+    rows.sort_by_key(|task| (task.created_at, task.id));
+    let ids: Vec<Uuid> = rows.iter().map(|task| task.id).collect();
+    notify_changed(connection, &ids)?;
+    let epoch = worker.epoch;
+    Ok(rows.into_iter().map(|task| Claim { task, epoch }).collect())
 }
 
 /// What a renewed lease tells about one task.

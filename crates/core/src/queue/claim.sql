@@ -12,4 +12,4 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) next
 WHERE t.id = next.id
-RETURNING t.id
+RETURNING t.*

@@ -1,6 +1,6 @@
 //! Results and progress, as the manager writes them.
 
-use super::notify_changed;
+use super::{Id, notify_changed};
 use crate::models::tasks::TaskResult;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -26,25 +26,30 @@ pub struct Finish {
     pub perfdata: Option<String>,
 }
 
-/// Finishes a task: the rows of its output must be written before, in the same transaction.
-///
-/// True: done. False: the task is not this epoch's any more, and the result is dropped. The one exception to "final":
-/// the same epoch may still deliver the real result of a task that was declared lost; it is flagged as late.
+/// Finishes a task; see [`finish_all`]. True: done. False: the task is not this epoch's any more.
 pub fn finish(connection: &mut PgConnection, end: &Finish) -> QueryResult<bool> {
-    let rows = diesel::sql_query(
-        "UPDATE tasks SET late = (state = 'finished'), state = 'finished', result = $3, exit_code = $4, \
-         result_text = $5, summary = $6, perfdata = $7, finished_at = clock_timestamp(), lease_until = NULL \
-         WHERE id = $1 AND epoch = $2 AND (state = 'running' OR (state = 'finished' AND result = 'lost' AND NOT late))",
-    )
-    .bind::<SqlUuid, _>(end.id)
-    .bind::<BigInt, _>(end.epoch)
-    .bind::<Text, _>(end.result)
-    .bind::<Nullable<Integer>, _>(end.exit_code)
-    .bind::<Nullable<Text>, _>(&end.result_text)
-    .bind::<Nullable<Text>, _>(&end.summary)
-    .bind::<Nullable<Text>, _>(&end.perfdata)
-    .execute(connection)?;
-    Ok(rows == 1)
+    Ok(!finish_all(connection, &[end])?.is_empty())
+}
+
+/// Finishes tasks in one statement: the rows of their output must be written before, in the same transaction.
+///
+/// Gives the ids of those that were finished. The others are not this epoch's any more, and their results are dropped.
+/// The one exception to "final": the same epoch may still deliver the real result of a task that was declared lost; it
+/// is flagged as late. The caller tells who shows the tasks, see [`notify_changed`].
+pub fn finish_all(connection: &mut PgConnection, ends: &[&Finish]) -> QueryResult<Vec<Uuid>> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    let done: Vec<Id> = diesel::sql_query(include_str!("finish.sql"))
+        .bind::<Array<SqlUuid>, _>(ends.iter().map(|end| end.id).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(ends.iter().map(|end| end.epoch).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(ends.iter().map(|end| end.result).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Integer>>, _>(ends.iter().map(|end| end.exit_code).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(ends.iter().map(|end| &end.result_text).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(ends.iter().map(|end| &end.summary).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(ends.iter().map(|end| &end.perfdata).collect::<Vec<_>>())
+        .load(connection)?;
+    Ok(done.into_iter().map(|row| row.id).collect())
 }
 
 /// How far a run is.

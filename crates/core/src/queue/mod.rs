@@ -20,7 +20,7 @@ mod rescue;
 pub use cancel::{Cancelled, cancel};
 pub use claim::{Claim, Renewed, claim, give_back, renew};
 pub use enqueue::{Enqueued, NewTask, enqueue};
-pub use finish::{Finish, Progress, finish, progress};
+pub use finish::{Finish, Progress, finish, finish_all, progress};
 pub use rescue::{Rescued, expire, rescue};
 
 use diesel::pg::PgConnection;
