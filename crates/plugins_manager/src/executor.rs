@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use crate::log_writer::Message;
+use crate::running::Running;
 
 /// Output that a run may have on its way to the database. A plugin that prints more waits at its pipe, so memory
 /// stays bounded while the database is slow or away.
@@ -31,6 +32,8 @@ pub struct Executor {
 pub struct Plugins(Arc<Shared>);
 
 struct Shared {
+    running: Running,
+    waker: Waker,
     state: Mutex<State>,
     stopping: AtomicBool,
 }
@@ -45,9 +48,16 @@ struct State {
 
 impl Executor {
     /// Connects to the launcher, or starts one, and begins to hand events of all runs to `events`. `waker` is used
-    /// when the launcher is there (again).
-    pub fn start(settings: &PluginSettings, events: Sender<Message>, waker: Waker) -> anyhow::Result<Self> {
+    /// when the launcher is there (again), and when a slot of `running` is free.
+    pub fn start(
+        settings: &PluginSettings,
+        events: Sender<Message>,
+        running: Running,
+        waker: Waker,
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
+            running,
+            waker,
             state: Mutex::new(State::default()),
             stopping: AtomicBool::new(false),
         });
@@ -55,12 +65,9 @@ impl Executor {
         let (settings, for_thread) = (settings.clone(), Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("runner".to_owned())
-            .spawn(move || drive(Some(runner), &settings, &for_thread, &events, &waker))
+            .spawn(move || drive(Some(runner), &settings, &for_thread, &events))
             .context("while starting the runner's thread")?;
-        Ok(Self {
-            plugins: Plugins(shared),
-            thread: Some(thread),
-        })
+        Ok(Self { plugins: Plugins(shared), thread: Some(thread) })
     }
 
     /// A handle for any thread.
@@ -83,10 +90,7 @@ impl Plugins {
     pub fn run(&self, spec: RunSpec) -> bool {
         let id = spec.run();
         let mut state = self.0.lock();
-        let sent = state
-            .remote
-            .as_ref()
-            .is_some_and(|remote| remote.start(spec).is_ok());
+        let sent = state.remote.as_ref().is_some_and(|remote| remote.start(spec).is_ok());
         if sent {
             state.sent.insert(id);
         }
@@ -122,17 +126,13 @@ impl Shared {
     fn note(&self, event: &Event) {
         if let Event::Finished { run, .. } = event {
             self.lock().sent.remove(run);
+            self.running.end(*run);
+            self.waker.wake();
         }
     }
 }
 
-fn drive(
-    mut first: Option<Runner>,
-    settings: &PluginSettings,
-    shared: &Shared,
-    events: &Sender<Message>,
-    waker: &Waker,
-) {
+fn drive(mut first: Option<Runner>, settings: &PluginSettings, shared: &Shared, events: &Sender<Message>) {
     while !shared.stopping.load(Ordering::SeqCst) {
         let runner = match first.take().map_or_else(|| new_runner(settings), Ok) {
             Ok(runner) => runner,
@@ -143,7 +143,7 @@ fn drive(
             }
         };
         shared.lock().remote = Some(runner.remote());
-        waker.wake();
+        shared.waker.wake();
         // The writer is gone only when the program ends, so its answer does not matter.
         let result = runner.run(&mut |event: Event| {
             shared.note(&event);
@@ -162,13 +162,7 @@ fn drive(
 
 fn never_taken(run: Uuid) -> Event {
     let outcome = Outcome::NotStarted("the launcher went away before".to_owned());
-    Event::Finished {
-        run,
-        outcome,
-        elapsed: None,
-        left: 0,
-        at: SystemTime::now(),
-    }
+    Event::Finished { run, outcome, elapsed: None, left: 0, at: SystemTime::now() }
 }
 
 fn new_runner(settings: &PluginSettings) -> anyhow::Result<Runner> {
@@ -176,10 +170,7 @@ fn new_runner(settings: &PluginSettings) -> anyhow::Result<Runner> {
         Some(path) => Launcher::connect(path)?,
         None => Launcher::spawn(&settings.launcher, launcher_arguments(settings))?,
     };
-    let options = RunnerOptions {
-        window: Some(WINDOW),
-        ..RunnerOptions::default()
-    };
+    let options = RunnerOptions { window: Some(WINDOW), ..RunnerOptions::default() };
     Ok(Runner::new(launcher, options)?)
 }
 

@@ -6,6 +6,7 @@
 use crate::executor::Plugins;
 use crate::outcome::{CancelledBy, Verdict};
 use crate::output::Output;
+use crate::running::Running;
 use crate::steps::Steps;
 use chrono::{DateTime, Utc};
 use plugin_runner::Event;
@@ -17,7 +18,6 @@ use selfservice_core::models::tasks::TaskResult;
 use selfservice_core::queue::{self, Finish, Progress};
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -45,37 +45,6 @@ pub enum Message {
     Cancel(Uuid, CancelledBy),
     /// A claimed task ends without a run.
     Refuse(Uuid, Verdict),
-}
-
-/// Tasks that this manager has, from the claim until their result is stored.
-#[derive(Clone, Default)]
-pub struct Running(Arc<Mutex<HashSet<Uuid>>>);
-
-impl Running {
-    /// Adds a claimed task.
-    pub fn insert(&self, id: Uuid) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    }
-
-    /// Removes a task whose result is stored, or that was given back.
-    pub fn remove(&self, id: Uuid) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-
-    /// All of them.
-    pub fn ids(&self) -> Vec<Uuid> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .copied()
-            .collect()
-    }
-
-    /// How many.
-    pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
 }
 
 /// See the module's text.
@@ -239,10 +208,9 @@ impl LogWriter {
         self.pool.transaction::<_, DbError>(|connection| {
             Chunk::append(connection, &chunks)?;
             queue::progress(connection, &progress)?;
-            for end in &ends {
-                if !queue::finish(connection, end)? {
-                    tracing::warn!(task.id = %end.id, "a result came for a task that is not this manager's any more");
-                }
+            let done: HashSet<Uuid> = queue::finish_all(connection, &ends)?.into_iter().collect();
+            for end in ends.iter().filter(|end| !done.contains(&end.id)) {
+                tracing::warn!(task.id = %end.id, "a result came for a task that is not this manager's any more");
             }
             Ok(())
         })?;

@@ -6,6 +6,7 @@ mod manager;
 mod outcome;
 mod output;
 mod plan_check;
+mod running;
 mod signals;
 mod steps;
 

@@ -1,9 +1,10 @@
 //! The manager's loop: register, claim, start, renew, cancel, drain.
 
 use crate::executor::{Executor, Plugins};
-use crate::log_writer::{LogWriter, Message, Running};
+use crate::log_writer::{LogWriter, Message};
 use crate::outcome::{CancelledBy, Verdict};
-use crate::plan_check::{Refused, approve};
+use crate::plan_check::{Approved, Refused, approve_all};
+use crate::running::Running;
 use crate::signals::Signals;
 use anyhow::Context as _;
 use selfservice_core::config::{MacroFile, Settings};
@@ -52,8 +53,8 @@ impl Manager {
             Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL]).context("while making the listener")?;
         let waker = || listener.waker().context("while making a waker");
         let (messages, for_writer) = mpsc::channel();
-        let executor = Executor::start(&settings.plugins, messages.clone(), waker()?)?;
         let running = Running::default();
+        let executor = Executor::start(&settings.plugins, messages.clone(), running.clone(), waker()?)?;
         let writer = LogWriter {
             pool: pool.clone(),
             plugins: executor.plugins(),
@@ -128,12 +129,8 @@ impl Manager {
         let lease = self.settings.manager.lease;
         // The next one is due even where this one fails: an outage must not turn into a busy loop.
         self.heartbeat_at = Instant::now() + self.settings.manager.heartbeat;
-        let (ids, id, name, slots) = (
-            self.running.ids(),
-            self.id,
-            self.name.clone(),
-            self.settings.manager.slots,
-        );
+        let (ids, id, name, slots) =
+            (self.running.ids(), self.id, self.name.clone(), self.settings.manager.slots);
         let registered = self.worker.clone();
         let (worker, renewed) = self.pool.transaction::<_, DbError>(|connection| {
             let alive = match &registered {
@@ -149,9 +146,7 @@ impl Manager {
             Ok((worker, renewed))
         })?;
         self.worker = Some(worker);
-        let rescued = self
-            .pool
-            .run::<_, DbError>(|connection| Ok(queue::rescue(connection)?))?;
+        let rescued = self.pool.run::<_, DbError>(|connection| Ok(queue::rescue(connection)?))?;
         for id in rescued.lost {
             tracing::warn!(task.id = %id, "a task is lost: its manager was not heard of any more");
         }
@@ -164,12 +159,8 @@ impl Manager {
     /// Takes as many tasks as there are free slots. True: there may be more.
     fn claim(&mut self) -> Result<bool, DbError> {
         let slots = usize::try_from(self.settings.manager.slots).unwrap_or(usize::MAX);
-        let free = slots.saturating_sub(self.running.count());
-        let Some(worker) = self
-            .worker
-            .clone()
-            .filter(|_| free > 0 && self.plugins.is_ready())
-        else {
+        let free = self.running.free(slots);
+        let Some(worker) = self.worker.clone().filter(|_| free > 0 && self.plugins.is_ready()) else {
             return Ok(false);
         };
         let lease = self.settings.manager.lease;
@@ -177,23 +168,28 @@ impl Manager {
             .pool
             .transaction::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free)?))?;
         let full = claims.len() == free;
-        for claim in claims {
-            self.running.insert(claim.task.id);
-            self.start(claim);
-        }
+        claims.iter().for_each(|claim| self.running.insert(claim.task.id));
+        self.start(claims);
         Ok(full)
     }
 
-    fn start(&mut self, claim: Claim) {
-        let id = claim.task.id;
-        let decided = self.pool.get().map_err(|_| None).and_then(|mut connection| {
-            approve(&mut connection, &self.macros, &self.settings.plugins, &claim.task).map_err(Some)
+    /// Decides once more on claimed tasks, and starts those that may run.
+    fn start(&mut self, claims: Vec<Claim>) {
+        let tasks: Vec<&Task> = claims.iter().map(|claim| &claim.task).collect();
+        let decided = self.pool.run::<_, DbError>(|connection| {
+            Ok(approve_all(connection, &self.macros, &self.settings.plugins, &tasks))
         });
-        let begin = |secrets| Message::Begin {
-            id,
-            epoch: claim.epoch,
-            secrets,
-        };
+        match decided {
+            Ok(decided) => {
+                claims.into_iter().zip(decided).for_each(|(claim, result)| self.start_one(claim, result))
+            }
+            Err(_) => self.unstarted.extend(claims),
+        }
+    }
+
+    fn start_one(&mut self, claim: Claim, decided: Result<Approved, Refused>) {
+        let (id, epoch) = (claim.task.id, claim.epoch);
+        let begin = |secrets| Message::Begin { id, epoch, secrets };
         match decided {
             Ok(approved) => {
                 let spec = match approved.invocation.into_spec() {
@@ -205,8 +201,8 @@ impl Manager {
                     self.unstarted.push(claim);
                 }
             }
-            Err(Some(Refused::Rejected(why))) => self.refuse(begin(Vec::new()), id, &why),
-            Err(Some(Refused::Undecided) | None) => self.unstarted.push(claim),
+            Err(Refused::Rejected(why)) => self.refuse(begin(Vec::new()), id, &why),
+            Err(Refused::Undecided) => self.unstarted.push(claim),
         }
     }
 
@@ -224,17 +220,13 @@ impl Manager {
         let ids: Vec<Uuid> = self.unstarted.iter().map(|claim| claim.task.id).collect();
         let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
         let lease = self.settings.manager.lease;
-        let ours = self
-            .pool
-            .run::<_, DbError>(|connection| Ok(queue::renew(connection, epoch, &ids, lease)?))?;
+        let ours =
+            self.pool.run::<_, DbError>(|connection| Ok(queue::renew(connection, epoch, &ids, lease)?))?;
         let ours: HashSet<Uuid> = ours.into_iter().map(|row| row.id).collect();
-        for claim in std::mem::take(&mut self.unstarted) {
-            if ours.contains(&claim.task.id) {
-                self.start(claim);
-            } else {
-                self.running.remove(claim.task.id);
-            }
-        }
+        let (ours, others): (Vec<Claim>, Vec<Claim>) =
+            std::mem::take(&mut self.unstarted).into_iter().partition(|claim| ours.contains(&claim.task.id));
+        others.iter().for_each(|claim| self.running.remove(claim.task.id));
+        self.start(ours);
         Ok(())
     }
 
@@ -242,14 +234,8 @@ impl Manager {
         if !self.running.ids().contains(&id) || !self.cancelled.insert(id) {
             return;
         }
-        let by = self
-            .pool
-            .run::<_, DbError>(|connection| Ok(Task::find(connection, id)?))
-            .ok()
-            .flatten();
-        let name = by
-            .and_then(|task| task.cancel_requested_by)
-            .unwrap_or_else(|| "a person".to_owned());
+        let by = self.pool.run::<_, DbError>(|connection| Ok(Task::find(connection, id)?)).ok().flatten();
+        let name = by.and_then(|task| task.cancel_requested_by).unwrap_or_else(|| "a person".to_owned());
         tracing::info!(task.id = %id, "{name} cancels a task");
         self.tell(Message::Cancel(id, CancelledBy::Person(name)));
         self.plugins.cancel(id);
@@ -281,9 +267,8 @@ impl Manager {
     fn give_back(&mut self) {
         let ids: Vec<Uuid> = self.unstarted.drain(..).map(|claim| claim.task.id).collect();
         let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
-        let result = self
-            .pool
-            .transaction::<_, DbError>(|connection| Ok(queue::give_back(connection, epoch, &ids)?));
+        let result =
+            self.pool.transaction::<_, DbError>(|connection| Ok(queue::give_back(connection, epoch, &ids)?));
         match result {
             Ok(_) => ids.into_iter().for_each(|id| self.running.remove(id)),
             Err(error) => {
@@ -309,9 +294,7 @@ impl Manager {
     fn stop(self) -> anyhow::Result<()> {
         self.executor.stop();
         drop(self.messages);
-        self.writer
-            .join()
-            .map_err(|_| anyhow::anyhow!("the writer's thread has panicked"))?;
+        self.writer.join().map_err(|_| anyhow::anyhow!("the writer's thread has panicked"))?;
         self.pool
             .run::<_, DbError>(|connection| Ok(Worker::sign_off(connection, self.id)?))
             .context("while signing off")?;

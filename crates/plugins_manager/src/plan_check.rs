@@ -4,7 +4,7 @@ use plugin_runner::Invocation;
 use selfservice_core::config::{MacroFile, PluginSettings, Secret};
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::tasks::Task;
-use selfservice_core::plan::{Plan, PlanError, Request, Requester};
+use selfservice_core::plan::{Facts, Plan, PlanError, Request, Requester};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,31 +24,52 @@ pub enum Refused {
     Undecided,
 }
 
-/// Plans the task anew from the present inventory, rights and macros, and compares.
-pub fn approve(
+/// Plans the tasks anew from the present inventory, rights and macros, and compares; answers in the tasks' order.
+pub fn approve_all(
     connection: &mut PgConnection,
     macros: &MacroFile,
     settings: &PluginSettings,
+    tasks: &[&Task],
+) -> Vec<Result<Approved, Refused>> {
+    let asked: Vec<Result<(Request, Requester), Refused>> =
+        tasks.iter().map(|task| request_of(task)).collect();
+    let wanted: Vec<(Request, Requester)> = asked.iter().flatten().cloned().collect();
+    let facts = Facts::load(connection, &wanted).ok();
+    tasks
+        .iter()
+        .zip(asked)
+        .map(|(task, asked)| {
+            let (request, requester) = asked?;
+            let facts = facts.as_ref().ok_or(Refused::Undecided)?;
+            approve(facts, macros, settings, task, &request, &requester)
+        })
+        .collect()
+}
+
+fn approve(
+    facts: &Facts,
+    macros: &MacroFile,
+    settings: &PluginSettings,
     task: &Task,
+    request: &Request,
+    requester: &Requester,
 ) -> Result<Approved, Refused> {
-    let (request, requester) = request_of(task)?;
-    let plan = Plan::decide(connection, macros, &requester, &request, task.id, task.created_at).map_err(
-        |error| match error {
-            PlanError::Query(_) => Refused::Undecided,
-            PlanError::NotFound => {
-                rejected("the host, the service or the handler is gone, or may not be seen any more")
+    let plan =
+        Plan::decide_from(facts, macros, requester, request, task.id, task.created_at).map_err(|error| {
+            match error {
+                PlanError::Query(_) => Refused::Undecided,
+                PlanError::NotFound => {
+                    rejected("the host, the service or the handler is gone, or may not be seen any more")
+                }
+                PlanError::Forbidden => rejected("the right to run it is gone"),
+                other => rejected(&other.to_string()),
             }
-            PlanError::Forbidden => rejected("the right to run it is gone"),
-            other => rejected(&other.to_string()),
-        },
-    )?;
+        })?;
     if plan.handler.revision != task.handler_revision || plan.handler.plugin != task.plugin {
         return Err(rejected("the handler was changed after this was asked for"));
     }
     if plan.argv != task.argv {
-        return Err(rejected(
-            "the command would be another one now than when this was asked for",
-        ));
+        return Err(rejected("the command would be another one now than when this was asked for"));
     }
     let secrets = declared_secrets(macros, &plan.handler.secrets)?;
     Ok(Approved {
@@ -66,10 +87,7 @@ pub fn approve(
             grace: settings.grace,
             path: settings.path.clone(),
             nagios: plan.environment,
-            secrets: secrets
-                .into_iter()
-                .map(|(name, secret)| (name, secret.expose().to_owned()))
-                .collect(),
+            secrets: secrets.into_iter().map(|(name, secret)| (name, secret.expose().to_owned())).collect(),
             parameters: plan.parameters,
             alert: None,
         },
