@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ impl Http {
     pub fn new(address: String, token: &str) -> anyhow::Result<Self> {
         Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
-            client: Client::builder().no_proxy().build()?,
+            client: Client::builder().no_proxy().redirect(Policy::none()).build()?,
             address,
             token: token.to_owned(),
         })
