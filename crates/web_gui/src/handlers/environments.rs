@@ -1,11 +1,12 @@
 //! Environments, and the hosts in each.
 
-use super::List;
+use super::{List, paged};
 use crate::error::{AppError, AppResult};
 use crate::page::{self, Named, Page, Reader, html};
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use selfservice_core::db::PgConnection;
 use selfservice_core::models::environments::{Environment, Member as MemberRow};
 
 #[derive(Template)]
@@ -31,20 +32,19 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
-    let like = query.clone();
-    let mut rows = state
-        .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
-            Ok(Environment::visible_page(connection, viewer, &like, &after, page::limit())?)
-        })
-        .await?;
-    let after = page::cut(&mut rows, |(environment, _)| environment.name.clone());
+    let load = |connection: &mut PgConnection, viewer, asked: &List| {
+        Environment::visible_page(connection, viewer, &asked.query, &asked.after, page::limit())
+    };
+    let listed = paged(&state, &reader, "/environments", asked.into_inner(), load, |(environment, _)| {
+        environment.name.clone()
+    })
+    .await?;
     html(&EnvironmentList {
         page: reader.page("Environments", "environments"),
-        next: after.map(|after| page::next_url("/environments", &[("query", &query)], &after)),
-        query,
-        environments: rows
+        next: listed.next,
+        query: listed.query,
+        environments: listed
+            .rows
             .into_iter()
             .map(|(row, host_count)| EnvironmentRow {
                 id: row.id,

@@ -1,12 +1,13 @@
 //! Event handlers: what each does, its rules, and its last runs.
 
-use super::List;
+use super::{List, paged};
 use crate::error::{AppError, AppResult};
 use crate::page::{self, Named, Page, Reader, TaskRow, html};
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use anyhow::Context as _;
 use askama::Template;
+use selfservice_core::db::PgConnection;
 use selfservice_core::models::event_handlers::{EventHandler, Parameter, Risk};
 use selfservice_core::models::tasks::{Task, TaskFilter};
 use selfservice_core::models::visible;
@@ -51,20 +52,17 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
-    let like = query.clone();
-    let mut rows = state
-        .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
-            Ok(visible::handlers(connection, viewer, &like, &after, page::limit())?)
-        })
-        .await?;
-    let after = page::cut(&mut rows, |handler| handler.name.clone());
+    let load = |connection: &mut PgConnection, viewer, asked: &List| {
+        visible::handlers(connection, viewer, &asked.query, &asked.after, page::limit())
+    };
+    let listed =
+        paged(&state, &reader, "/event_handlers", asked.into_inner(), load, |handler| handler.name.clone())
+            .await?;
     html(&HandlerList {
         page: reader.page("Event handlers", "event_handlers"),
-        next: after.map(|after| page::next_url("/event_handlers", &[("query", &query)], &after)),
-        query,
-        handlers: rows.into_iter().map(HandlerRow::from).collect(),
+        next: listed.next,
+        query: listed.query,
+        handlers: listed.rows.into_iter().map(HandlerRow::from).collect(),
     })
 }
 

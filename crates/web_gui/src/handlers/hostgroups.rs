@@ -1,11 +1,12 @@
 //! Host groups, the services that they bring, and the hosts in each.
 
-use super::{List, host_rows};
+use super::{List, host_rows, paged};
 use crate::error::{AppError, AppResult};
 use crate::page::{self, HostRow, Named, Page, Reader, html};
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use selfservice_core::db::PgConnection;
 use selfservice_core::models::hostgroups::{Hostgroup, ListedHostgroup};
 use selfservice_core::models::visible::{self, Within};
 
@@ -44,20 +45,17 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
-    let like = query.clone();
-    let mut rows = state
-        .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
-            Ok(Hostgroup::visible_page(connection, viewer, &like, &after, page::limit())?)
-        })
-        .await?;
-    let after = page::cut(&mut rows, |row| row.hostgroup.name.clone());
+    let load = |connection: &mut PgConnection, viewer, asked: &List| {
+        Hostgroup::visible_page(connection, viewer, &asked.query, &asked.after, page::limit())
+    };
+    let listed =
+        paged(&state, &reader, "/hostgroups", asked.into_inner(), load, |row| row.hostgroup.name.clone())
+            .await?;
     html(&HostgroupList {
         page: reader.page("Host groups", "hostgroups"),
-        next: after.map(|after| page::next_url("/hostgroups", &[("query", &query)], &after)),
-        query,
-        hostgroups: rows.into_iter().map(HostgroupRow::from).collect(),
+        next: listed.next,
+        query: listed.query,
+        hostgroups: listed.rows.into_iter().map(HostgroupRow::from).collect(),
     })
 }
 

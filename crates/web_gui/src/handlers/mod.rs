@@ -15,9 +15,11 @@ pub mod start;
 pub mod tasks;
 
 use crate::error::AppResult;
-use crate::page::{HostRow, Variable, cut};
-use selfservice_core::db::PgConnection;
+use crate::page::{self, HostRow, Reader, Variable, cut};
+use crate::state::AppState;
+use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::hosts::Host;
+use selfservice_core::models::visible::Viewer;
 use selfservice_core::models::workers::Worker;
 use serde::Deserialize;
 
@@ -30,6 +32,37 @@ pub struct List {
     /// Only what comes after this name.
     #[serde(default)]
     after: String,
+}
+
+/// One page of a list of things by name.
+struct Paged<T> {
+    rows: Vec<T>,
+    /// What was searched for.
+    query: String,
+    /// Where the next page is, if there is one.
+    next: Option<String>,
+}
+
+/// Reads the page that was asked for of the list at `path`. `load` gets the reader, what to search for and the name to
+/// begin after, and reads [`page::limit`] rows; `name` is the name that the rows are sorted by.
+async fn paged<T: Send + 'static>(
+    state: &AppState,
+    reader: &Reader,
+    path: &str,
+    asked: List,
+    load: impl FnOnce(&mut PgConnection, Viewer, &List) -> Result<Vec<T>, QueryError> + Send + 'static,
+    name: impl Fn(&T) -> String,
+) -> AppResult<Paged<T>> {
+    let (signed, query) = (reader.signed.clone(), asked.query.clone());
+    let mut rows = state
+        .run(move |connection| {
+            let viewer = signed.viewer(connection)?;
+            Ok(load(connection, viewer, &asked)?)
+        })
+        .await?;
+    let after = page::cut(&mut rows, name);
+    let next = after.map(|after| page::next_url(path, &[("query", &query)], &after));
+    Ok(Paged { rows, query, next })
 }
 
 /// The rows of a list of hosts that was read one too long, and the name where the next page begins.

@@ -1,6 +1,6 @@
 //! Services, the handlers that they bring, and the hosts that have each.
 
-use super::{List, host_rows, variables};
+use super::{List, host_rows, paged, variables};
 use crate::error::{AppError, AppResult};
 use crate::page::{self, HostRow, Named, Page, Reader, Variable, html};
 use crate::state::AppState;
@@ -46,20 +46,16 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
-    let like = query.clone();
-    let mut rows = state
-        .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
-            Ok(visible::services(connection, viewer, &like, &after, page::limit())?)
-        })
-        .await?;
-    let after = page::cut(&mut rows, |row| row.service.name.clone());
+    let load = |connection: &mut PgConnection, viewer, asked: &List| {
+        visible::services(connection, viewer, &asked.query, &asked.after, page::limit())
+    };
+    let listed =
+        paged(&state, &reader, "/services", asked.into_inner(), load, |row| row.service.name.clone()).await?;
     html(&ServiceList {
         page: reader.page("Services", "services"),
-        next: after.map(|after| page::next_url("/services", &[("query", &query)], &after)),
-        query,
-        services: rows.into_iter().map(ServiceRow::from).collect(),
+        next: listed.next,
+        query: listed.query,
+        services: listed.rows.into_iter().map(ServiceRow::from).collect(),
     })
 }
 
