@@ -20,7 +20,7 @@ command -v debootstrap >/dev/null || fail "debootstrap is missing; install the p
 
 # Everything below happens in namespaces of its own: processes and mounts vanish with this script.
 if [ -z "${FRESH_MACHINE_INSIDE:-}" ]; then
-    FRESH_MACHINE_INSIDE=yes exec unshare --mount --pid --fork --kill-child --propagation private \
+    FRESH_MACHINE_INSIDE=yes exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
         "scripts/fresh_machine.sh" "$@"
 fi
 
@@ -119,7 +119,8 @@ run_once() {
     curl -fsS "$address/health" >/dev/null || fail "$address/health does not answer"
     curl -fsS "$(sed -n 's/^ *Sign in: *//p' "$log")" >/dev/null || fail "the sign-in link does not answer"
     inside "$user" make -C /srv/private/checkout run | grep -q 'runs already' || fail "a second make run is not recognised"
-    pkill -TERM -P "$job" -x make || kill -TERM "$job"
+    # The job is a subshell of ours, whose only child has become make.
+    pkill -TERM -P "$job" -x make
     wait "$job" || true
     grep -q 'Everything has stopped' "$log" || fail "not everything was stopped: $(tail -n 20 "$log")"
     say "make run as $user: works after $waited s"
