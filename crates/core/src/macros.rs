@@ -6,65 +6,9 @@
 //! expanded again.
 
 use crate::config::MacroFile;
+use crate::macro_names::is_standard;
 use chrono::{DateTime, TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Macros whose value comes from the inventory, the task or the clock; the rest of the list has values only where an
-/// alert is given. Names from the Nagios Core manual, "Standard Macros".
-const STANDARD: &[&str] = &[
-    "HOSTNAME",
-    "HOSTALIAS",
-    "HOSTDISPLAYNAME",
-    "HOSTADDRESS",
-    "HOSTNOTES",
-    "HOSTSTATE",
-    "HOSTSTATEID",
-    "LASTHOSTSTATE",
-    "HOSTSTATETYPE",
-    "HOSTATTEMPT",
-    "MAXHOSTATTEMPTS",
-    "HOSTEVENTID",
-    "HOSTPROBLEMID",
-    "HOSTDURATION",
-    "HOSTDURATIONSEC",
-    "HOSTDOWNTIME",
-    "HOSTGROUPNAME",
-    "HOSTGROUPNAMES",
-    "HOSTOUTPUT",
-    "LONGHOSTOUTPUT",
-    "HOSTPERFDATA",
-    "LASTHOSTCHECK",
-    "LASTHOSTSTATECHANGE",
-    "SERVICEDESC",
-    "SERVICEDISPLAYNAME",
-    "SERVICENOTES",
-    "SERVICESTATE",
-    "SERVICESTATEID",
-    "LASTSERVICESTATE",
-    "SERVICESTATETYPE",
-    "SERVICEATTEMPT",
-    "MAXSERVICEATTEMPTS",
-    "SERVICEEVENTID",
-    "SERVICEPROBLEMID",
-    "SERVICEDURATION",
-    "SERVICEDURATIONSEC",
-    "SERVICEDOWNTIME",
-    "SERVICEOUTPUT",
-    "LONGSERVICEOUTPUT",
-    "SERVICEPERFDATA",
-    "LASTSERVICECHECK",
-    "LASTSERVICESTATECHANGE",
-    "ENVIRONMENTNAME",
-    "LONGDATETIME",
-    "SHORTDATETIME",
-    "DATE",
-    "TIME",
-    "TIMET",
-    "ADMINEMAIL",
-    "ADMINPAGER",
-    "_TASKUUID",
-    "_TASKUSER",
-];
 
 /// Why an argument could not be expanded. The text is a sentence for the person who asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,24 +25,6 @@ pub enum MacroError {
     /// A dollar sign that opens a macro which nothing closes.
     #[error("'{0}' has a '$' that opens a macro and none that closes it; write $$ for a dollar sign")]
     Unclosed(String),
-}
-
-/// Whether `name` can be the name of a macro that a user defines.
-pub fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-}
-
-/// Whether Nagios (or this program) defines the macro `name` itself.
-pub fn is_standard(name: &str) -> bool {
-    let numbered = |prefix: &str, last: u32| {
-        name.strip_prefix(prefix)
-            .and_then(|n| n.parse::<u32>().ok())
-            .is_some_and(|n| (1..=last).contains(&n))
-    };
-    STANDARD.contains(&name) || numbered("USER", 256) || numbered("ARG", 32)
 }
 
 /// The macros that one task may use, with their values.
@@ -132,8 +58,7 @@ impl MacroTable {
     /// Sets a custom macro: `prefix` is `_HOST`, `_SERVICE` or `_PARAM`; the name counts without case, as Nagios
     /// stores the names of custom variables.
     pub fn set_custom(&mut self, prefix: &str, name: &str, value: impl Into<String>) {
-        self.values
-            .insert(format!("{prefix}{}", name.to_uppercase()), value.into());
+        self.values.insert(format!("{prefix}{}", name.to_uppercase()), value.into());
     }
 
     /// Sets the date and time macros, in the zone of `at`. Formats as Nagios's `date_format=iso8601`.
@@ -159,9 +84,8 @@ impl MacroTable {
                 result.push('$');
                 return Ok(result);
             }
-            let (name, behind) = after
-                .split_once('$')
-                .ok_or_else(|| MacroError::Unclosed(template.to_owned()))?;
+            let (name, behind) =
+                after.split_once('$').ok_or_else(|| MacroError::Unclosed(template.to_owned()))?;
             match name {
                 "" => result.push('$'),
                 name => result.push_str(self.value(name)?),
@@ -183,9 +107,7 @@ impl MacroTable {
     }
 
     fn value(&self, name: &str) -> Result<&str, MacroError> {
-        let custom = ["_HOST", "_SERVICE", "_PARAM"]
-            .into_iter()
-            .find(|prefix| name.starts_with(prefix));
+        let custom = ["_HOST", "_SERVICE", "_PARAM"].into_iter().find(|prefix| name.starts_with(prefix));
         let key = match custom {
             Some(_) => name.to_uppercase(),
             None => name.to_owned(),
@@ -230,21 +152,14 @@ pub fn check<'a>(
                 Ok(_) if template.contains('\0') => "it must not contain a NUL character".to_owned(),
                 Ok(_) => return None,
             };
-            Some(format!(
-                "the argument '{}' cannot be used: {why}",
-                template.escape_debug()
-            ))
+            Some(format!("the argument '{}' cannot be used: {why}", template.escape_debug()))
         })
         .collect()
 }
 
 /// The names of the macros in a template, for checks before anything runs.
 pub fn names_in(template: &str) -> impl Iterator<Item = &str> {
-    template
-        .split('$')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| !name.is_empty())
+    template.split('$').skip(1).step_by(2).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -263,10 +178,7 @@ mod tests {
 
     #[test]
     fn expands_inside_one_argument() {
-        assert_eq!(
-            table().expand("$_HOSTSSHUSER$@$HOSTADDRESS$").unwrap(),
-            "ops@10.0.0.1"
-        );
+        assert_eq!(table().expand("$_HOSTSSHUSER$@$HOSTADDRESS$").unwrap(), "ops@10.0.0.1");
         assert_eq!(table().expand("--drain=$_PARAMdrain$").unwrap(), "--drain=30");
         assert_eq!(table().expand("costs 5 $$, or so$").unwrap(), "costs 5 $, or so$");
         assert_eq!(table().expand("$$$HOSTADDRESS$$$").unwrap(), "$10.0.0.1$");
@@ -274,17 +186,9 @@ mod tests {
 
     #[test]
     fn values_are_data_and_never_expanded_again() {
-        for value in [
-            "$HOSTADDRESS$",
-            "$$",
-            "; reboot",
-            "a b",
-            "$(x)",
-            "\n",
-            "-oProxyCommand=x",
-            "@file",
-            "'\"",
-        ] {
+        for value in
+            ["$HOSTADDRESS$", "$$", "; reboot", "a b", "$(x)", "\n", "-oProxyCommand=x", "@file", "'\""]
+        {
             let mut table = table();
             table.set_custom("_PARAM", "drain", value);
             assert_eq!(table.expand("<$_PARAMDRAIN$>").unwrap(), format!("<{value}>"));
@@ -297,14 +201,8 @@ mod tests {
         assert_eq!(refused("/data/$PATHH$/"), "the macro $PATHH$ is not known");
         assert_eq!(refused("$hostaddress$"), "the macro $hostaddress$ is not known");
         assert_eq!(refused("$_PARAMOTHER$"), "the macro $_PARAMOTHER$ is not known");
-        assert_eq!(
-            refused("$_HOSTOTHER$"),
-            "the macro $_HOSTOTHER$ has no value here"
-        );
-        assert_eq!(
-            refused("$SERVICESTATE$"),
-            "the macro $SERVICESTATE$ has no value here"
-        );
+        assert_eq!(refused("$_HOSTOTHER$"), "the macro $_HOSTOTHER$ has no value here");
+        assert_eq!(refused("$SERVICESTATE$"), "the macro $SERVICESTATE$ has no value here");
         assert!(refused("$JENKINS_TOKEN$").starts_with("$JENKINS_TOKEN$ is a secret"));
         assert!(refused("costs $5 or more").contains("$$"));
     }
@@ -319,14 +217,7 @@ mod tests {
 
     #[test]
     fn the_environment_has_no_user_macros() {
-        let names: Vec<_> = table()
-            .nagios_environment()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        assert_eq!(
-            names,
-            ["NAGIOS_HOSTADDRESS", "NAGIOS__HOSTSSHUSER", "NAGIOS__PARAMDRAIN"]
-        );
+        let names: Vec<_> = table().nagios_environment().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["NAGIOS_HOSTADDRESS", "NAGIOS__HOSTSSHUSER", "NAGIOS__PARAMDRAIN"]);
     }
 }

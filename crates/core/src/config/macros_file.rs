@@ -2,7 +2,7 @@
 
 use super::ini::{IniError, IniFile};
 use super::refuse_readable_by_others;
-use crate::macros::{is_name, is_standard};
+use crate::macro_names::{is_name, is_standard};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -73,7 +73,7 @@ impl MacroFile {
 fn check_name(name: &str) -> Result<(), String> {
     if !is_name(name) {
         return Err(
-            "is not a macro name: use capital letters, digits and '_', beginning with a letter".to_owned(),
+            "is not a macro name: use capital letters, digits and '_', beginning with a letter".to_owned()
         );
     }
     let user_set = name.starts_with("USER") || matches!(name, "ADMINEMAIL" | "ADMINPAGER");

@@ -21,32 +21,12 @@ pub struct Service {
 impl Service {
     /// The service with this id.
     pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
-        services::table
-            .find(id)
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        services::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// Services by id, in any order; what does not exist is left out.
     pub fn find_all(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
         services::table.filter(services::id.eq_any(ids)).select(Self::as_select()).load(connection)
-    }
-
-    /// Services by name, after the name `after`, at most `limit`.
-    pub fn page(
-        connection: &mut PgConnection,
-        like: &str,
-        after: &str,
-        limit: i64,
-    ) -> QueryResult<Vec<Self>> {
-        services::table
-            .filter(services::name.gt(after))
-            .filter(services::name_key.like(super::contains(like)))
-            .order(services::name)
-            .limit(limit)
-            .select(Self::as_select())
-            .load(connection)
     }
 
     /// The custom variables as (name, text); a value that is not text is written as JSON.
