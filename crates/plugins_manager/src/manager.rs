@@ -167,6 +167,9 @@ impl Manager {
         let claims = self
             .pool
             .transaction::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free)?))?;
+        if claims.is_empty() {
+            return Ok(false);
+        }
         let full = claims.len() == free;
         claims.iter().for_each(|claim| self.running.insert(claim.task.id));
         self.start(claims);
