@@ -1,6 +1,7 @@
 //! The real programs, running against a database of the test's own.
 
 use crate::{TestDatabase, eventually, fixture};
+use nix::sys::signal::Signal;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +16,7 @@ pub struct AppOptions {
     pub manager: bool,
     /// Start the GUI.
     pub web: bool,
-    /// Lines added to sections of `settings.ini`: (section, line).
+    /// Lines added to sections of `settings.ini`, or in the place of ours with the same key: (section, line).
     pub settings: Vec<(&'static str, String)>,
     /// `macros.ini`.
     pub macros: String,
@@ -23,12 +24,7 @@ pub struct AppOptions {
 
 impl Default for AppOptions {
     fn default() -> Self {
-        Self {
-            manager: true,
-            web: true,
-            settings: Vec::new(),
-            macros: "[macros]\n".to_owned(),
-        }
+        Self { manager: true, web: true, settings: Vec::new(), macros: "[macros]\n".to_owned() }
     }
 }
 
@@ -54,17 +50,9 @@ impl TestApp {
         let listen = free_address();
         let settings = directory.path().join("settings.ini");
         write_private(&directory.path().join("macros.ini"), &options.macros);
-        write_private(
-            &settings,
-            &settings_text(database, options, directory.path(), listen),
-        );
-        let mut app = Self {
-            url: format!("http://{listen}"),
-            settings,
-            plugins,
-            programs: Vec::new(),
-            directory,
-        };
+        write_private(&settings, &settings_text(database, options, directory.path(), listen));
+        let mut app =
+            Self { url: format!("http://{listen}"), settings, plugins, programs: Vec::new(), directory };
         if options.web {
             app.start_program("web_gui");
             eventually("web_gui answers", || TcpStream::connect(listen).ok());
@@ -92,18 +80,13 @@ impl TestApp {
             .spawn(&log)
             .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         self.programs.push((name, child));
-        self.programs
-            .last()
-            .map(|(_, child)| child)
-            .unwrap_or_else(|| panic!("no program"))
+        self.programs.last().map(|(_, child)| child).unwrap_or_else(|| panic!("no program"))
     }
 
     /// A started program.
     pub fn program(&self, name: &str) -> &GuardedChild {
         let found = self.programs.iter().rev().find(|(program, _)| *program == name);
-        found
-            .map(|(_, child)| child)
-            .unwrap_or_else(|| panic!("{name} was not started"))
+        found.map(|(_, child)| child).unwrap_or_else(|| panic!("{name} was not started"))
     }
 
     /// What a program has logged.
@@ -113,11 +96,15 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
+    #[expect(clippy::print_stderr, reason = "the reader of a failed test wants the logs")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             for (name, _) in &self.programs {
                 eprintln!("--- {name} logged:\n{}", self.log(name));
             }
+        }
+        for (_, program) in &self.programs {
+            program.signal(Signal::SIGKILL);
         }
     }
 }
@@ -126,24 +113,16 @@ impl Drop for TestApp {
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
     let path = test.ancestors().nth(2).unwrap_or(Path::new(".")).join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run cargo build --workspace --bins first",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run cargo build --workspace --bins first", path.display());
     path
 }
 
 fn settings_text(database: &TestDatabase, options: &AppOptions, base: &Path, listen: SocketAddr) -> String {
     let base_path = base.display();
-    let drop_to = if nix::unistd::geteuid().is_root() {
-        "launcher_user = nobody\n"
-    } else {
-        ""
-    };
+    let drop_to = if nix::unistd::geteuid().is_root() { "launcher_user = nobody\n" } else { "" };
     let sections = [
         ("database", format!("url = {}\n", database.url())),
-        ("web", format!("listen = {listen}\n")),
+        ("web", format!("listen = {listen}\npublic_url = http://{listen}\n")),
         (
             "manager",
             "name = test-manager\nslots = 8\nheartbeat_seconds = 1\nlease_seconds = 4\ndrain_seconds = 5\n"
@@ -156,16 +135,21 @@ fn settings_text(database: &TestDatabase, options: &AppOptions, base: &Path, lis
                 program("plugin_launcher").display()
             ),
         ),
-        (
-            "log",
-            "filter = info,web_gui=debug,plugins_manager=debug\n".into(),
-        ),
+        ("log", "filter = info,web_gui=debug,plugins_manager=debug\n".into()),
         ("files", format!("macros = {base_path}/macros.ini\n")),
     ];
     let mut text = String::new();
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
     for (name, body) in sections {
-        text.push_str(&format!("[{name}]\n{body}"));
-        for (_, line) in options.settings.iter().filter(|(section, _)| *section == name) {
+        let own: Vec<&str> = options
+            .settings
+            .iter()
+            .filter(|(section, _)| *section == name)
+            .map(|(_, line)| line.as_str())
+            .collect();
+        let kept = body.lines().filter(|line| own.iter().all(|own| key(own) != key(line)));
+        text.push_str(&format!("[{name}]\n"));
+        for line in kept.chain(own.iter().copied()) {
             text.push_str(&format!("{line}\n"));
         }
     }

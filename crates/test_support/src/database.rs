@@ -25,9 +25,7 @@ impl TestDatabase {
     pub fn new() -> Self {
         let server = server();
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        psql(&format!(
-            "CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy"
-        ));
+        psql(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy"));
         let url = server.url(&name);
         let pool = Pool::new(&DatabaseSettings::for_url(&url), "test");
         Self { name, url, pool }
@@ -84,13 +82,9 @@ fn server() -> &'static PrivatePostgres {
     SERVER.get_or_init(|| {
         let server =
             PrivatePostgres::temporary(None).unwrap_or_else(|error| panic!("no PostgreSQL: {error}"));
-        server
-            .create_database(TEMPLATE)
-            .unwrap_or_else(|error| panic!("no database: {error}"));
+        server.create_database(TEMPLATE).unwrap_or_else(|error| panic!("no database: {error}"));
         let pool = Pool::new(&DatabaseSettings::for_url(&server.url(TEMPLATE)), "test");
-        let mut connection = pool
-            .get()
-            .unwrap_or_else(|error| panic!("no connection: {error}"));
+        let mut connection = pool.get().unwrap_or_else(|error| panic!("no connection: {error}"));
         migrations::apply(&mut connection).unwrap_or_else(|error| panic!("{error}"));
         server
     })

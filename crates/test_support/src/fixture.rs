@@ -1,6 +1,7 @@
 //! A small world for tests: environments, hosts, handlers, people and what they may do.
 
 use crate::TestDatabase;
+use selfservice_core::credentials::hash_password;
 use std::path::{Path, PathBuf};
 
 /// Ids of what [`World::new`] made. Every service named `os` has all handlers, in the order `ok`, `warning`,
@@ -74,10 +75,7 @@ impl World {
     pub fn new(database: &TestDatabase) -> Self {
         database.sql(INVENTORY);
         let id = |table: &str, name: &str| {
-            database
-                .sql(&format!("SELECT id FROM {table} WHERE name = '{name}'"))
-                .parse()
-                .unwrap_or_default()
+            database.sql(&format!("SELECT id FROM {table} WHERE name = '{name}'")).parse().unwrap_or_default()
         };
         Self {
             web_1: id("hosts", "web-1"),
@@ -97,20 +95,20 @@ impl World {
             root: id("users", "root"),
         }
     }
+
+    /// Lets `user` sign in by password.
+    pub fn set_password(database: &TestDatabase, user: &str, password: &str) {
+        let hash = hash_password(password).unwrap_or_else(|error| panic!("{error}"));
+        database.sql(&format!("UPDATE users SET password_hash = '{hash}' WHERE name = '{user}'"));
+    }
 }
 
 const PLUGINS: &[(&str, &str)] = &[
     ("ok", "echo 'all is well | load=0.5'"),
     ("warning", "echo 'something is odd'; exit 1"),
     ("critical", "echo 'it broke' >&2; exit 2"),
-    (
-        "slow",
-        "n=0; while :; do n=$((n + 1)); echo \"line $n\"; sleep 0.1; done",
-    ),
-    (
-        "echo",
-        "for argument in \"$@\"; do printf '%s\\n' \"$argument\"; done",
-    ),
+    ("slow", "n=0; while :; do n=$((n + 1)); echo \"line $n\"; sleep 0.1; done"),
+    ("echo", "for argument in \"$@\"; do printf '%s\\n' \"$argument\"; done"),
 ];
 
 /// Writes the plugins of [`World`] into `directory` and gives it back.

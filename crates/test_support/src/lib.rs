@@ -1,8 +1,5 @@
 //! Real parts for the tests: PostgreSQL databases, running programs, an SSH server, fixtures. Only a dev-dependency.
-#![expect(
-    clippy::panic,
-    reason = "a test that cannot have its parts fails by panicking"
-)]
+#![expect(clippy::panic, reason = "a test that cannot have its parts fails by panicking")]
 
 mod app;
 mod database;

@@ -98,11 +98,7 @@ fn privilege_separation_directory() -> Result<()> {
     if path.exists() || !nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    DirBuilder::new()
-        .mode(0o755)
-        .recursive(true)
-        .create(path)
-        .context("while making /run/sshd")
+    DirBuilder::new().mode(0o755).recursive(true).create(path).context("while making /run/sshd")
 }
 
 fn make_key(directory: &Path, name: &str) -> Result<()> {
@@ -134,10 +130,7 @@ fn launch(directory: &Path) -> Result<(Child, u16)> {
     while !answers(port) {
         if server.try_wait()?.is_some() || Instant::now() > deadline {
             end_server(&mut server);
-            bail!(
-                "sshd did not start: {}",
-                fs::read_to_string(&log).unwrap_or_default()
-            );
+            bail!("sshd did not start: {}", fs::read_to_string(&log).unwrap_or_default());
         }
         thread::sleep(Duration::from_millis(20));
     }
