@@ -1,0 +1,73 @@
+//! Before the click: the exact command, what dangerous actions ask for, and whether anybody is there to run it.
+
+use nix::sys::signal::Signal;
+
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn the_exact_command_is_shown_and_follows_the_parameters() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    stage.open_popup().await;
+    browser.sign_in_inside("alice").await;
+    browser.press("Run echo").await;
+    let command = "const text = root.querySelector('.command:not(.stale)')?.textContent; return text?.includes(arguments[0]) && text";
+    let shown = browser.in_popup("the command", command, vec!["--text=hello".into()]).await;
+    assert_eq!(shown, "echo 127.0.0.1 --text=hello 1");
+
+    // What a shell would act on reaches the plugin as it was typed.
+    let nasty = "; | & $(id) `id` ' \" @file -oProxyCommand=x";
+    browser.fill("parameter-text", nasty).await;
+    let shown = browser.in_popup("the command follows", command, vec!["ProxyCommand".into()]).await;
+    browser.fill("parameter-count", "12").await;
+    browser.sees("must be a whole number from 0 to 9").await;
+    assert!(!browser.buttons().await.is_empty());
+    let disabled = "return [...root.querySelectorAll('button')].some((one) => one.textContent === 'Run on web-1' && one.disabled)";
+    browser.in_popup("a wrong value cannot be sent", disabled, vec![]).await;
+    browser.fill("parameter-count", "1").await;
+    assert_eq!(browser.in_popup("the command again", command, vec!["ProxyCommand".into()]).await, shown);
+    browser.press("Run on web-1").await;
+    browser.pill(&["OK"]).await;
+    let text = browser.sees("127.0.0.1").await;
+    assert!(text.contains(&format!("--text={nasty}")), "{text}");
+}
+
+#[tokio::test]
+async fn a_dangerous_action_wants_the_name_of_the_host() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    stage.open_popup().await;
+    browser.sign_in_inside("alice").await;
+    browser.press("Run danger").await;
+    browser.sees("Dangerous: type the host name web-1 to confirm").await;
+    let enabled = "return [...root.querySelectorAll('button')].some((one) => one.textContent === 'Run on web-1' && !one.disabled)";
+    let disabled = "return [...root.querySelectorAll('button')].some((one) => one.textContent === 'Run on web-1' && one.disabled)";
+    browser
+        .in_popup("the command is there", "return root.querySelector('.command:not(.stale)')", vec![])
+        .await;
+    for wrong in ["web-2", "WEB-1", "web-1 x"] {
+        browser.fill("typed", wrong).await;
+        browser.in_popup(&format!("{wrong:?} is not enough"), disabled, vec![]).await;
+    }
+    browser.fill("typed", "web-1").await;
+    browser.in_popup("the name is enough", enabled, vec![]).await;
+    browser.press("Run on web-1").await;
+    browser.pill(&["OK"]).await;
+}
+
+#[tokio::test]
+async fn without_a_manager_the_popup_says_so_before_the_click() {
+    let mut stage = Stage::new().await;
+    stage.app.program("plugins_manager").signal(Signal::SIGKILL);
+    test_support::eventually("the manager's word runs out", || {
+        (stage.database.sql("SELECT count(*) FROM workers WHERE alive_until > now()") == "0").then_some(())
+    });
+    stage.open_popup().await;
+    stage.browser.sign_in_inside("alice").await;
+    stage.browser.sees("No plugins manager is running").await;
+    stage.browser.accessible("the popup without a manager").await;
+    stage.browser.press("Run ok").await;
+    stage.browser.sees("Waiting: no plugins manager is running").await;
+    stage.app.start_program("plugins_manager");
+    stage.browser.pill(&["OK"]).await;
+}

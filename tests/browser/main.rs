@@ -1,0 +1,20 @@
+//! The programs as people use them: headless Chromium, the popup opened by `embed.js` from a page on another origin,
+//! every page of the navigation. Screenshots are left in `target/screenshots`.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod audit;
+mod browser;
+mod chromedriver;
+mod confirm;
+mod flow;
+mod frames;
+mod grafana;
+mod keyboard;
+mod pages;
+mod popup;
+mod rights;
+mod running;
+mod screens;
+mod shots;
+mod stage;

@@ -1,0 +1,88 @@
+//! What a person does in the popup. The present frame is the one that holds the component; `enter_popup` goes there.
+
+use serde_json::{Value, json};
+use thirtyfour::WebElement;
+
+use crate::browser::Browser;
+
+const ROOT: &str =
+    "const root = document.querySelector('selfservice-popup')?.shadowRoot; if (!root) return null;";
+
+impl Browser {
+    /// Goes from the page around into the frame that `embed.js` has opened.
+    pub async fn enter_popup(&self) {
+        self.driver.enter_default_frame().await.unwrap();
+        let frame = "return [...document.body.children].map((one) => one.shadowRoot?.querySelector('iframe')).find(Boolean)";
+        let frame = self.element("the popup is open", frame, vec![]).await;
+        frame.enter_frame().await.unwrap();
+        self.in_popup("the popup has loaded", "return root.querySelector('h1')", vec![]).await;
+    }
+
+    /// Waits until a script that sees the component's `root` gives something true.
+    pub async fn in_popup(&self, what: &str, script: &str, arguments: Vec<Value>) -> Value {
+        self.until(what, &format!("{ROOT}{script}"), arguments).await
+    }
+
+    /// Waits until the popup shows `text`, and gives all that it shows.
+    pub async fn sees(&self, text: &str) -> String {
+        let script =
+            "const text = root.querySelector('.popup').innerText; return text.includes(arguments[0]) && text";
+        let seen = self.in_popup(&format!("the popup shows {text:?}"), script, vec![json!(text)]).await;
+        seen.as_str().unwrap().to_owned()
+    }
+
+    /// The button or link of this name, which is what a screen reader says.
+    pub async fn button(&self, name: &str) -> WebElement {
+        let script = format!(
+            "{ROOT}return [...root.querySelectorAll('button, a')].find((one) => !one.disabled && one.checkVisibility()
+               && (one.getAttribute('aria-label') ?? one.textContent).trim() === arguments[0])"
+        );
+        self.element(&format!("there is a button {name:?}"), &script, vec![json!(name)]).await
+    }
+
+    /// Presses the button as soon as it can be pressed.
+    pub async fn press(&self, name: &str) {
+        self.button(name).await.click().await.unwrap();
+    }
+
+    /// The names of all buttons that can be seen.
+    pub async fn buttons(&self) -> Vec<String> {
+        let script = "return [...root.querySelectorAll('button')].filter((one) => one.checkVisibility())
+            .map((one) => (one.getAttribute('aria-label') ?? one.textContent).trim())";
+        let names = self.in_popup("there are buttons", script, vec![]).await;
+        serde_json::from_value(names).unwrap()
+    }
+
+    /// Replaces what an input of the popup holds.
+    pub async fn fill(&self, id: &str, text: &str) {
+        let script = format!("{ROOT}return root.getElementById(arguments[0])");
+        let input = self.element(&format!("there is an input {id:?}"), &script, vec![json!(id)]).await;
+        self.js("arguments[0].focus(); arguments[0].select()", vec![input.to_json().unwrap()]).await;
+        self.keys(text).await;
+    }
+
+    /// Signs in inside the popup.
+    pub async fn sign_in_inside(&self, name: &str) {
+        self.sees("to see the actions that you may use").await;
+        self.fill("name", name).await;
+        self.fill("password", crate::stage::PASSWORD).await;
+        self.press("Sign in").await;
+    }
+
+    /// The state pill of a run, as soon as it says one of `words`.
+    pub async fn pill(&self, words: &[&str]) -> String {
+        let script = "const text = root.querySelector('.pill')?.innerText ?? '';
+            return arguments[0].some((word) => text.includes(word)) && text";
+        let pill = self.in_popup(&format!("the run is {words:?}"), script, vec![json!(words)]).await;
+        pill.as_str().unwrap().to_owned()
+    }
+
+    /// The id of the run that is shown.
+    pub async fn task_id(&self) -> String {
+        let script =
+            "const raw = [...root.querySelectorAll('footer a')].find((one) => one.textContent === 'Raw');
+            return raw && raw.href.match(/tasks\\/([0-9a-f-]{36})\\//)?.[1]";
+        let id = self.in_popup("the run has an id", script, vec![]).await;
+        id.as_str().unwrap().to_owned()
+    }
+}
