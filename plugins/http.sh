@@ -177,8 +177,12 @@ check_url() {
         *[!A-Za-z0-9._~:/?@\!\$\&\'\(\)*+,\;=%{}\[\]-]*)
             bad_argument '--url holds a character that must be percent-encoded: use {} and --segment, or --query' ;;
     esac
-    case ${url%%\?*}/ in
-        */../* | */./*) bad_argument '--url must not hold the segments . or ..' ;;
+    # Servers undo the percent-encoding, some of them twice, and drop what follows a semicolon, before they climb.
+    path=$(printf '%s\n' "${url%%\?*}" |
+        sed -e 's/%\(25\)*/%/g' -e 's/%2[eE]/./g' -e 's/%2[fF]/\//g' -e 's/%5[cC]/\//g' -e 's/%3[bB]/;/g' \
+            -e 's/;[^/]*//g')
+    case $path/ in
+        */../* | */./*) bad_argument '--url must not hold the segments . or .., encoded or not' ;;
     esac
 }
 

@@ -214,6 +214,15 @@ fn other_schemes_hosts_pasted_into_and_climbing_paths_are_refused() {
         "http://127.0.0.1/\r\nX-Injected: yes",
         "http://127.0.0.1/a/../b",
         "http://127.0.0.1/..",
+        "http://127.0.0.1/a/%2e%2E/b",
+        "http://127.0.0.1/a/.%2e?q",
+        "http://127.0.0.1/a/..;x=1/b",
+        "http://127.0.0.1/a/..;",
+        "http://127.0.0.1/a/..%3bx/b",
+        "http://127.0.0.1/a%2f..%2Fb",
+        "http://127.0.0.1/a%5c..%5Cb",
+        "http://127.0.0.1/a/%252e%252e%252fb",
+        "http://127.0.0.1/a/%2e/b",
         "http://{}/",
         "http://127.0.0.1/{}",
         "http://127.0.0.1/\u{fc}",
@@ -228,6 +237,16 @@ fn other_schemes_hosts_pasted_into_and_climbing_paths_are_refused() {
             .args(["--url", "http://127.0.0.1/{}", "--segment", segment])
             .run();
         assert_eq!(ended.code, 3, "{segment}: {ended:?}");
+    }
+}
+
+#[test]
+fn dots_that_do_not_climb_are_sent() {
+    for path in ["/group%2Fproject", "/a..b/v1.2", "/a;x=1/...", "/a?path=../b&x=%2e%2e/", "/%2ehidden"] {
+        let server = Server::start();
+        let ended = http(&server, path, &[]);
+        assert_eq!(ended.code, 0, "{path}: {ended:?}");
+        assert_eq!(server.only_request().line, format!("GET {path} HTTP/1.1"));
     }
 }
 
