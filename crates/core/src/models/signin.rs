@@ -52,7 +52,7 @@ pub fn take_link(connection: &mut PgConnection, secret_hash: &[u8]) -> QueryResu
 /// Whether somebody may try to sign in now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// Yes; it counts as a failure until [`forget_failures`].
+    /// Yes; it counts as a failure until [`forget_failures`] or [`forget_link_failure`].
     Allowed,
     /// Only after so many seconds.
     Wait(i64),
@@ -87,9 +87,19 @@ pub fn begin_attempt(connection: &mut PgConnection, account: &str, address: &str
         (account_subject(account), ACCOUNT),
         (address_subject(address), ADDRESS),
     ];
+    count_all(connection, &subjects)
+}
+
+/// Counts a try of a one-time link, which names no account, for the address.
+pub fn begin_link_attempt(connection: &mut PgConnection, address: &str) -> QueryResult<Attempt> {
+    count_all(connection, &[(address_subject(address), ADDRESS)])
+}
+
+/// Counts the try for all subjects, or for none where one of them has to wait.
+fn count_all(connection: &mut PgConnection, subjects: &[(String, Rule)]) -> QueryResult<Attempt> {
     let mut wait = None;
     let counted = connection.transaction(|connection| {
-        for (subject, rule) in &subjects {
+        for (subject, rule) in subjects {
             if !rule.count(connection, subject)? {
                 wait = Some(rule.wait(connection, subject)?);
                 return Err(diesel::result::Error::RollbackTransaction);
@@ -107,10 +117,16 @@ pub fn begin_attempt(connection: &mut PgConnection, account: &str, address: &str
 /// The attempt succeeded: the account starts anew, and the address has one failure less. Old rows go on the way.
 pub fn forget_failures(connection: &mut PgConnection, account: &str, address: &str) -> QueryResult<()> {
     diesel::delete(signin_failures::table.find(account_subject(account))).execute(connection)?;
+    forget_link_failure(connection, address)?;
+    diesel::sql_query("DELETE FROM signin_failures WHERE last_failed_at < now() - interval '1 day'")
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// The link counted: the address has one failure less.
+pub fn forget_link_failure(connection: &mut PgConnection, address: &str) -> QueryResult<()> {
     diesel::update(signin_failures::table.find(address_subject(address)))
         .set(signin_failures::failures.eq(signin_failures::failures - 1))
-        .execute(connection)?;
-    diesel::sql_query("DELETE FROM signin_failures WHERE last_failed_at < now() - interval '1 day'")
         .execute(connection)
         .map(|_| ())
 }

@@ -64,6 +64,16 @@ impl Client {
         Ok(SignedIn { user, session, secret })
     }
 
+    /// Refuses who has to wait. The audit log gets no row: nobody can take rows from it again, so strangers must not
+    /// add more than the delays let through.
+    fn may_try(&self, attempt: Attempt) -> AppResult<()> {
+        let Attempt::Wait(seconds) = attempt else {
+            return Ok(());
+        };
+        tracing::warn!(address = self.address, seconds, "a sign-in was refused unseen: too many failed before it");
+        Err(AppError::TooManyTries { seconds })
+    }
+
     fn audit<'a>(
         &'a self,
         action: &'a str,
@@ -119,12 +129,7 @@ pub async fn with_password(
 async fn begin_attempt(state: &AppState, client: Client, name: String) -> AppResult<Option<User>> {
     state
         .run(move |connection| {
-            if let Attempt::Wait(seconds) = signin::begin_attempt(connection, &name, &client.address)? {
-                let mut row = client.audit("session.refuse", &name, None, Identity::Password);
-                row.detail = json!({ "wait_seconds": seconds });
-                row.insert(connection)?;
-                return Err(AppError::TooManyTries { seconds });
-            }
+            client.may_try(signin::begin_attempt(connection, &name, &client.address)?)?;
             Ok(User::by_name(connection, &name)?)
         })
         .await
@@ -141,12 +146,18 @@ async fn is_right(state: &AppState, password: String, hash: Option<String>) -> A
 /// Uses a one-time link up.
 pub async fn with_link(state: &web::Data<AppState>, client: Client, secret: &str) -> AppResult<SignedIn> {
     let hash = secret_hash(secret);
+    let trying = client.clone();
+    // Committed by itself, so that parallel tries are counted too.
+    state
+        .run(move |connection| trying.may_try(signin::begin_link_attempt(connection, &trying.address)?))
+        .await?;
     state
         .transaction(move |connection| {
             let Some(user) = signin::take_link(connection, &hash)? else {
                 client.audit("session.refuse", "", None, Identity::Link).insert(connection)?;
                 return Ok(None);
             };
+            signin::forget_link_failure(connection, &client.address)?;
             client.begin(connection, user, Identity::Link).map(Some)
         })
         .await?

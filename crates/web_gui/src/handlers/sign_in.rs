@@ -101,7 +101,7 @@ pub async fn link_submit(
     let client = Client::of(&request, &state);
     match sign_in::with_link(&state, client, &form.token).await {
         Ok(signed_in) => Ok(welcome(&state, &signed_in, "/")),
-        Err(error @ AppError::SignInRefused(_)) => {
+        Err(error @ (AppError::SignInRefused(_) | AppError::TooManyTries { .. })) => {
             let page = SignInLink {
                 page: Page::new(&request, None, "Sign in", "none"),
                 token: String::new(),

@@ -117,10 +117,31 @@ async fn an_address_that_tries_many_names_is_delayed() {
         .json(&json!({ "name": "alice", "password": PASSWORD }));
     let delayed = Answer::of(request).await;
     assert_eq!(delayed.status, 429, "a header does not make another address of it");
+    let link = browser.submit("/signin/link", &[("token", &gui.link(gui.world.alice, MINUTE))]).await;
+    assert_eq!(link.status, 429, "links are tries too");
+    assert!(link.text.contains("Too many sign-ins failed."), "{}", link.text);
+    assert_eq!(gui.session_audit().lines().count(), 20, "what is refused unseen adds no row");
     let seconds: u64 = delayed.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
     gui.database.sql("UPDATE signin_failures SET last_failed_at = now() - interval '61 seconds'");
     assert_eq!(browser.sign_in("alice", PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn guessed_links_delay_their_address() {
+    let gui = Gui::start();
+    let browser = gui.browser();
+    let mut statuses = Vec::new();
+    for number in 0..25 {
+        let guess = number.to_string();
+        statuses.push(browser.submit("/signin/link", &[("token", &guess)]).await.status.as_u16());
+    }
+    assert_eq!((&statuses[..20], &statuses[20..]), (&[401; 20][..], &[429; 5][..]));
+    assert_eq!(gui.session_audit().lines().count(), 20, "what is refused unseen adds no row");
+    gui.database.sql("UPDATE signin_failures SET last_failed_at = now() - interval '61 seconds'");
+    let secret = gui.link(gui.world.alice, MINUTE);
+    assert_eq!(browser.submit("/signin/link", &[("token", &secret)]).await.status, 303);
+    assert_eq!(gui.database.sql("SELECT failures FROM signin_failures"), "0", "the right one does not count");
 }
 
 #[tokio::test]
