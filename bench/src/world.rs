@@ -5,13 +5,14 @@ use anyhow::{Context as _, bail, ensure};
 use diesel::prelude::*;
 use nix::sys::signal::Signal;
 use selfservice_core::access::Verb;
-use selfservice_core::config::DatabaseSettings;
+use selfservice_core::config::{DatabaseSettings, MacroFile};
 use selfservice_core::credentials;
-use selfservice_core::db::{DbError, Pool, migrations};
+use selfservice_core::db::{DbError, PgConnection, Pool, migrations};
 use selfservice_core::models::api_tokens::ApiToken;
-use selfservice_core::models::event_handlers::Risk;
 use selfservice_core::models::tasks::{Identity, Origin, Task};
+use selfservice_core::plan::{Facts, Plan, Request, Requester};
 use selfservice_core::queue::{self, NewTask};
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 /// So many hosts are there, so that as many tasks of one handler can wait at once.
 pub const HOSTS: i64 = 5000;
 const DATABASE: &str = "bench";
+const QUEUE_LIFE: Duration = Duration::from_secs(3600);
 const START_LIMIT: Duration = Duration::from_secs(20);
 const INVENTORY: &str = include_str!("inventory.sql");
 
@@ -113,7 +115,9 @@ impl World {
 
     /// Queues one task of `handler` on every host of `hosts`, in one transaction, and gives the ids.
     pub fn queue(&self, handler: Handler, hosts: std::ops::Range<i64>) -> anyhow::Result<Vec<Uuid>> {
-        let tasks: Vec<NewTask> = hosts.map(|host| new_task(handler, host)).collect();
+        let asked: Vec<_> = hosts.map(|host| asked(handler, host)).collect();
+        let mut connection = self.pool.get()?;
+        let tasks = plan(&mut connection, &asked)?;
         self.pool.transaction::<_, DbError>(|connection| {
             for task in &tasks {
                 queue::enqueue(connection, task)?;
@@ -229,39 +233,30 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> any
     Ok(())
 }
 
-fn new_task(handler: Handler, host: i64) -> NewTask {
-    let (plugin, name, argv): (_, _, &[&str]) = match handler {
-        Handler::True => ("true", "true", &[]),
-        Handler::Stamp => ("bench_witness", "stamp", &[]),
-        Handler::Lines => ("bench_witness", "lines", &["lines", "10", "800"]),
-        Handler::Sleep => ("bench_witness", "sleep", &["sleep", "600"]),
-    };
-    let now = chrono::Utc::now();
-    NewTask {
-        id: Uuid::now_v7(),
-        event_handlers_id: handler as i64,
-        handler_name: name.to_owned(),
-        handler_revision: 1,
+/// The request and the requester of one task.
+fn asked(handler: Handler, host: i64) -> (Request, Requester) {
+    let request = Request {
         hosts_id: host,
-        host_name: format!("host-{host}"),
         services_id: 1,
-        service_name: "os".to_owned(),
-        environments: vec!["production".to_owned()],
-        plugin: plugin.to_owned(),
-        argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
-        parameters: serde_json::json!({}),
-        risk: Risk::ReadOnly,
-        timeout_seconds: 600,
-        reason: None,
-        users_id: Some(1),
-        requester: "bench".to_owned(),
-        identity: Identity::Token,
-        token_verb: Some(Verb::Run),
-        origin: Origin::Api,
-        request_key: Uuid::new_v4(),
-        created_at: now,
-        expires_at: now + Duration::from_secs(3600),
-    }
+        event_handlers_id: handler as i64,
+        parameters: BTreeMap::new(),
+    };
+    let (identity, token_verb) = (Identity::Token, Some(Verb::Run));
+    (request, Requester { users_id: 1, name: "bench".to_owned(), identity, token_verb })
+}
+
+/// Plans tasks as the GUI does, but all of them from facts that are read once.
+fn plan(connection: &mut PgConnection, asked: &[(Request, Requester)]) -> anyhow::Result<Vec<NewTask>> {
+    let facts = Facts::load(connection, asked)?;
+    let macros = MacroFile::default();
+    asked
+        .iter()
+        .map(|(request, requester)| {
+            let (id, at) = (Uuid::now_v7(), chrono::Utc::now());
+            let plan = Plan::decide_from(&facts, &macros, requester, request, id, at)?;
+            Ok(plan.into_task(requester, id, at, QUEUE_LIFE, Origin::Api, Uuid::new_v4(), None))
+        })
+        .collect()
 }
 
 fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {

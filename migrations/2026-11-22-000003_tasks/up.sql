@@ -39,6 +39,7 @@ CREATE TABLE tasks (
     environments text[] NOT NULL,
     plugin text NOT NULL,
     argv text[] NOT NULL,
+    plan_hash bytea NOT NULL DEFAULT '',
     parameters jsonb NOT NULL,
     risk text NOT NULL CHECK (risk IN ('read-only', 'normal', 'dangerous')),
     timeout_seconds integer NOT NULL,
@@ -73,6 +74,7 @@ CREATE TABLE tasks (
     CHECK (state <> 'queued' OR (workers_id IS NULL AND started_at IS NULL))
 );
 COMMENT ON COLUMN tasks.argv IS 'The plan as it was decided and confirmed: every argument after the plugin''s name.';
+COMMENT ON COLUMN tasks.plan_hash IS 'SHA-256 of everything that was decided on; a task whose plan is another one at its start, or that has no hash, is rejected.';
 COMMENT ON COLUMN tasks.request_key IS 'Made by the client for one click: the same key never makes a second task.';
 COMMENT ON COLUMN tasks.token_verb IS 'Where an API token asked: the strongest verb that the token allowed.';
 

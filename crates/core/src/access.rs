@@ -4,7 +4,8 @@
 //! - A grant matches a host when the host is in the grant's environment and in its host group; an absent part matches
 //!   every host. It matches a handler by id, by tag, or every handler.
 //! - `admin` includes `run`, `run` includes `see`.
-//! - To see a host, one matching grant is enough, whatever handler it names.
+//! - To see a host, one matching grant is enough, whatever handler it names. To see a run and its output, a grant for
+//!   its handler is needed.
 //! - To run, a matching grant is needed in each environment that the host is in: a host that stands in staging and in
 //!   production needs the right in both. A host in no environment needs a grant for any environment.
 //! - A disabled user has no grants. An API token never allows more than its own verb.
@@ -13,10 +14,8 @@ use crate::db::schema::{grants, teams_members, users};
 use crate::models::event_handlers::{EventHandler, Risk};
 use crate::models::hosts::Placement;
 use crate::text_enum::text_enum;
-use diesel::expression::SqlLiteral;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 
 text_enum! {
     /// What somebody wants to do, in growing order.
@@ -63,37 +62,31 @@ pub enum Confirmation {
 impl Access {
     /// The grants of the user and of their teams. `ceiling` is the verb of the API token that asks, if one does.
     pub fn load(connection: &mut PgConnection, users_id: i64, ceiling: Option<Verb>) -> QueryResult<Self> {
-        let mine = teams_members::table
-            .filter(teams_members::users_id.eq(users_id))
-            .select(teams_members::teams_id);
-        let enabled = users::table
-            .filter(users::id.eq(users_id))
-            .filter(users::disabled.eq(false));
+        let mine =
+            teams_members::table.filter(teams_members::users_id.eq(users_id)).select(teams_members::teams_id);
+        let enabled = users::table.filter(users::id.eq(users_id)).filter(users::disabled.eq(false));
         let rows = grants::table
-            .filter(
-                grants::users_id
-                    .eq(users_id)
-                    .or(grants::teams_id.eq_any(mine.nullable())),
-            )
+            .filter(grants::users_id.eq(users_id).or(grants::teams_id.eq_any(mine.nullable())))
             .filter(diesel::dsl::exists(enabled))
             .select(Grant::as_select())
             .load(connection)?;
-        Ok(Self {
-            grants: rows,
-            ceiling,
-        })
+        Ok(Self { grants: rows, ceiling })
     }
 
     /// Whether the person may see the host at all.
     pub fn may_see(&self, placement: &Placement) -> bool {
-        self.grants.iter().any(|grant| {
-            grant.is_for_group(placement)
-                && (grant.environments_id.is_none()
-                    || placement
-                        .environments
-                        .iter()
-                        .any(|e| Some(e.id) == grant.environments_id))
-        })
+        self.grants.iter().any(|grant| grant.matches(placement))
+    }
+
+    /// Whether the person may see the runs of `handler` on a host that is placed so, and their output. Of a handler that
+    /// was deleted (`None`) only those see the runs whose grant names no handler.
+    pub fn may_see_task(&self, placement: &Placement, handler: Option<&EventHandler>) -> bool {
+        match handler {
+            Some(handler) => self.may(Verb::See, placement, handler),
+            None => self.grants.iter().any(|grant| {
+                grant.event_handlers_id.is_none() && grant.handler_tag.is_none() && grant.matches(placement)
+            }),
+        }
     }
 
     /// Whether the person may do `verb` with `handler` on a host that is placed so.
@@ -113,10 +106,7 @@ impl Access {
                 .iter()
                 .any(|grant| grant.environments_id.is_none() || (id.is_some() && grant.environments_id == id))
         };
-        let mut ids = placement
-            .environments
-            .iter()
-            .map(|environment| Some(environment.id));
+        let mut ids = placement.environments.iter().map(|environment| Some(environment.id));
         match (verb, placement.environments.is_empty()) {
             (_, true) => in_environment(None),
             (Verb::See, false) => ids.any(in_environment),
@@ -143,17 +133,19 @@ impl Access {
 }
 
 impl Grant {
+    fn matches(&self, placement: &Placement) -> bool {
+        let mut ids = placement.environments.iter().map(|environment| Some(environment.id));
+        self.is_for_group(placement)
+            && (self.environments_id.is_none() || ids.any(|id| id == self.environments_id))
+    }
+
     fn is_for_group(&self, placement: &Placement) -> bool {
-        self.hostgroups_id
-            .is_none_or(|id| placement.hostgroups.iter().any(|(group, _)| *group == id))
+        self.hostgroups_id.is_none_or(|id| placement.hostgroups.iter().any(|(group, _)| *group == id))
     }
 
     fn is_for_handler(&self, handler: &EventHandler) -> bool {
         self.event_handlers_id.is_none_or(|id| id == handler.id)
-            && self
-                .handler_tag
-                .as_ref()
-                .is_none_or(|tag| handler.tags.contains(tag))
+            && self.handler_tag.as_ref().is_none_or(|tag| handler.tags.contains(tag))
     }
 }
 
@@ -163,11 +155,7 @@ pub fn effective_risk(handler: &EventHandler, placement: &Placement) -> Risk {
     if handler.risk == Risk::ReadOnly {
         return Risk::ReadOnly;
     }
-    placement
-        .environments
-        .iter()
-        .map(|environment| environment.minimum_risk)
-        .fold(handler.risk, Ord::max)
+    placement.environments.iter().map(|environment| environment.minimum_risk).fold(handler.risk, Ord::max)
 }
 
 impl From<Risk> for Confirmation {
@@ -180,13 +168,13 @@ impl From<Risk> for Confirmation {
     }
 }
 
-/// The condition "the user may see the task's host now" for queries over `tasks`; a task whose host was deleted is
-/// seen by nobody but through its own audit.
-pub(crate) fn host_is_visible(users_id: i64) -> SqlLiteral<Bool> {
-    diesel::dsl::sql(&format!(
-        "(tasks.hosts_id IS NOT NULL AND {})",
-        grant_exists(users_id, "tasks.hosts_id", "TRUE")
-    ))
+/// The condition "the user may see the task now" for queries over `tasks`, the same decision as
+/// [`Access::may_see_task`]. A task whose host was deleted is seen by nobody.
+pub(crate) fn task_is_visible(users_id: i64) -> String {
+    let fits = "(g.event_handlers_id IS NULL OR g.event_handlers_id = tasks.event_handlers_id) \
+                AND (g.handler_tag IS NULL OR EXISTS (SELECT 1 FROM event_handlers h \
+                     WHERE h.id = tasks.event_handlers_id AND g.handler_tag = ANY (h.tags)))";
+    format!("(tasks.hosts_id IS NOT NULL AND {})", grant_exists(users_id, "tasks.hosts_id", fits))
 }
 
 /// The SQL condition "some grant of the user matches the host whose id stands in `column`"; `also` restricts the

@@ -143,29 +143,30 @@ impl Plan {
         let parameters = merge(&handler.parameters()?, &request.parameters)?;
         let mut table = MacroTable::new(macros);
         table.allow_empty(handler.empty_macros);
-        fill(
-            &mut table,
-            &host,
-            &placement,
-            &service,
-            &parameters,
-            &requester.name,
-        );
-        // The hash covers what a person was shown; id and time differ between showing and asking.
-        let shown = expand(
-            &handler,
-            with_task(table.clone(), Uuid::nil(), DateTime::UNIX_EPOCH),
-        )?;
-        let hash = hash(
-            &[host.id, service.id, handler.id, i64::from(handler.revision)],
-            &handler.plugin,
-            &shown,
-        );
+        fill(&mut table, &host, &placement, &service, &parameters, &requester.name);
+        let risk = effective_risk(&handler, &placement);
+        // Id and time differ between showing and asking, so the hash is made with fixed ones.
+        let fixed = with_task(table.clone(), Uuid::nil(), DateTime::UNIX_EPOCH);
+        let hash = Decided {
+            ids: [host.id, service.id, handler.id],
+            revision: handler.revision,
+            timeout_seconds: handler.timeout_seconds,
+            risk,
+            environments: placement
+                .environments
+                .iter()
+                .map(|environment| environment.name.as_str())
+                .collect(),
+            plugin: &handler.plugin,
+            argv: &expand(&handler, fixed.clone())?,
+            environment: &fixed.nagios_environment(),
+        }
+        .hash();
         let table = with_task(table, id, at);
         Ok(Self {
             argv: expand(&handler, table.clone())?,
             environment: table.nagios_environment(),
-            risk: effective_risk(&handler, &placement),
+            risk,
             handler,
             host,
             placement,
@@ -180,7 +181,8 @@ impl Plan {
         self.risk.into()
     }
 
-    /// SHA-256 over what was shown: handler with its revision, target, plugin and arguments.
+    /// SHA-256 over everything that the plan was decided on: handler with its revision, target and what the plugin is
+    /// told of it, environments, risk, time-out, plugin and arguments.
     pub fn hash(&self) -> &[u8] {
         &self.hash
     }
@@ -214,6 +216,7 @@ impl Plan {
                 .collect(),
             plugin: self.handler.plugin,
             argv: self.argv,
+            plan_hash: self.hash,
             parameters: serde_json::json!(self.parameters),
             risk: self.risk,
             timeout_seconds: self.handler.timeout_seconds,
@@ -238,11 +241,7 @@ fn merge(
     let mut errors = BTreeMap::new();
     let mut merged = BTreeMap::new();
     for parameter in declared {
-        let value = given
-            .get(&parameter.name)
-            .or(parameter.default.as_ref())
-            .cloned()
-            .unwrap_or_default();
+        let value = given.get(&parameter.name).or(parameter.default.as_ref()).cloned().unwrap_or_default();
         if let Err(why) = parameter.check(&value) {
             errors.insert(parameter.name.clone(), why);
         }
@@ -251,11 +250,7 @@ fn merge(
     for name in given.keys().filter(|name| !merged.contains_key(*name)) {
         errors.insert(name.clone(), "is not a parameter of this handler".to_owned());
     }
-    if errors.is_empty() {
-        Ok(merged)
-    } else {
-        Err(PlanError::Parameters(errors))
-    }
+    if errors.is_empty() { Ok(merged) } else { Err(PlanError::Parameters(errors)) }
 }
 
 fn fill(
@@ -266,22 +261,11 @@ fn fill(
     parameters: &BTreeMap<String, String>,
     requester: &str,
 ) {
-    let groups: Vec<&str> = placement
-        .hostgroups
-        .iter()
-        .map(|(_, name)| name.as_str())
-        .collect();
+    let groups: Vec<&str> = placement.hostgroups.iter().map(|(_, name)| name.as_str()).collect();
     let environments: Vec<&str> = placement.environments.iter().map(|e| e.name.as_str()).collect();
     table.set("HOSTNAME", &host.name);
     table.set("HOSTDISPLAYNAME", &host.name);
-    table.set(
-        "HOSTALIAS",
-        if host.description.is_empty() {
-            &host.name
-        } else {
-            &host.description
-        },
-    );
+    table.set("HOSTALIAS", if host.description.is_empty() { &host.name } else { &host.description });
     table.set("HOSTADDRESS", &host.address);
     table.set("HOSTGROUPNAME", groups.first().copied().unwrap_or_default());
     table.set("HOSTGROUPNAMES", groups.join(","));
@@ -311,28 +295,33 @@ fn expand(handler: &EventHandler, table: MacroTable) -> Result<Vec<String>, Plan
         .arguments
         .iter()
         .map(|template| {
-            let argument = table.expand(template).map_err(|error| PlanError::Macro {
-                argument: template.clone(),
-                error,
-            })?;
+            let argument = table
+                .expand(template)
+                .map_err(|error| PlanError::Macro { argument: template.clone(), error })?;
             if argument.len() > MAX_ARGUMENT || argument.contains('\0') {
-                return Err(PlanError::Argument {
-                    argument: template.clone(),
-                });
+                return Err(PlanError::Argument { argument: template.clone() });
             }
             Ok(argument)
         })
         .collect()
 }
 
-fn hash(ids: &[i64], plugin: &str, argv: &[String]) -> Vec<u8> {
-    let mut hasher = Sha256::new();
-    for id in ids {
-        hasher.update(id.to_be_bytes());
+/// What must be the same when a command is shown, asked for, and started.
+#[derive(serde::Serialize)]
+struct Decided<'a> {
+    ids: [i64; 3],
+    revision: i32,
+    timeout_seconds: i32,
+    risk: Risk,
+    environments: Vec<&'a str>,
+    plugin: &'a str,
+    argv: &'a [String],
+    environment: &'a [(String, String)],
+}
+
+impl Decided<'_> {
+    fn hash(&self) -> Vec<u8> {
+        // JSON says where each text ends; of numbers and texts alone it cannot fail.
+        Sha256::digest(serde_json::json!(self).to_string()).to_vec()
     }
-    for text in std::iter::once(plugin).chain(argv.iter().map(String::as_str)) {
-        hasher.update((text.len() as u64).to_be_bytes());
-        hasher.update(text);
-    }
-    hasher.finalize().to_vec()
 }

@@ -5,6 +5,7 @@ use selfservice_core::access::{Access, Confirmation, Verb, effective_risk};
 use selfservice_core::db::DbError;
 use selfservice_core::models::event_handlers::{EventHandler, Risk};
 use selfservice_core::models::hosts::{Host, Placement};
+use selfservice_core::models::tasks::{Task, TaskFilter};
 use test_support::TestDatabase;
 use test_support::fixture::World;
 
@@ -21,25 +22,15 @@ impl Case {
     }
 
     fn placement(&self, host: i64) -> Placement {
-        self.database
-            .pool()
-            .run::<_, DbError>(|c| Ok(Host::placement(c, host)?))
-            .unwrap()
+        self.database.pool().run::<_, DbError>(|c| Ok(Host::placement(c, host)?)).unwrap()
     }
 
     fn handler(&self, id: i64) -> EventHandler {
-        self.database
-            .pool()
-            .run::<_, DbError>(|c| Ok(EventHandler::find(c, id)?))
-            .unwrap()
-            .unwrap()
+        self.database.pool().run::<_, DbError>(|c| Ok(EventHandler::find(c, id)?)).unwrap().unwrap()
     }
 
     fn access(&self, user: i64, ceiling: Option<Verb>) -> Access {
-        self.database
-            .pool()
-            .run::<_, DbError>(|c| Ok(Access::load(c, user, ceiling)?))
-            .unwrap()
+        self.database.pool().run::<_, DbError>(|c| Ok(Access::load(c, user, ceiling)?)).unwrap()
     }
 
     /// What the user may do with handler `ok` on the host, in letters: s(ee host), S(ee handler), R(un), A(dmin).
@@ -48,11 +39,8 @@ impl Case {
     }
 
     fn rights_with(&self, user: i64, host: i64, handler: i64, ceiling: Option<Verb>) -> String {
-        let (access, placement, handler) = (
-            self.access(user, ceiling),
-            self.placement(host),
-            self.handler(handler),
-        );
+        let (access, placement, handler) =
+            (self.access(user, ceiling), self.placement(host), self.handler(handler));
         let may = |verb| access.may(verb, &placement, &handler);
         [
             (access.may_see(&placement), 's'),
@@ -69,24 +57,10 @@ impl Case {
 #[test]
 fn environments_decide_and_a_host_in_two_needs_the_right_in_both() {
     let case = Case::new();
-    let World {
-        web_1,
-        web_2,
-        both,
-        alice,
-        bob,
-        carol,
-        dave,
-        root,
-        ..
-    } = case.world;
+    let World { web_1, web_2, both, alice, bob, carol, dave, root, .. } = case.world;
     assert_eq!(case.rights(alice, web_1), "sSR");
     assert_eq!(case.rights(alice, web_2), "");
-    assert_eq!(
-        case.rights(alice, both),
-        "sS",
-        "production alone is not enough to run"
-    );
+    assert_eq!(case.rights(alice, both), "sS", "production alone is not enough to run");
     assert_eq!(case.rights(carol, both), "sS");
     assert_eq!(case.rights(bob, web_1), "sS");
     assert_eq!(case.rights(dave, web_1), "");
@@ -101,14 +75,7 @@ fn environments_decide_and_a_host_in_two_needs_the_right_in_both() {
 #[test]
 fn host_groups_handlers_and_tags_narrow_a_grant() {
     let case = Case::new();
-    let World {
-        web_1,
-        both,
-        ok,
-        warning,
-        dave,
-        ..
-    } = case.world;
+    let World { web_1, both, ok, warning, dave, .. } = case.world;
     case.database.sql(
         "INSERT INTO grants (users_id, hostgroups_id, event_handlers_id, verb) \
         SELECT u.id, g.id, h.id, 'run' FROM users u, hostgroups g, event_handlers h \
@@ -120,13 +87,8 @@ fn host_groups_handlers_and_tags_narrow_a_grant() {
         "s",
         "the host is seen, the other handler is not"
     );
-    assert_eq!(
-        case.rights_with(dave, both, ok, None),
-        "",
-        "not in the host group"
-    );
-    case.database
-        .sql("DELETE FROM grants; UPDATE event_handlers SET tags = '{look}' WHERE name = 'warning'");
+    assert_eq!(case.rights_with(dave, both, ok, None), "", "not in the host group");
+    case.database.sql("DELETE FROM grants; UPDATE event_handlers SET tags = '{look}' WHERE name = 'warning'");
     case.database.sql("INSERT INTO grants (users_id, handler_tag, verb) SELECT id, 'look', 'run' FROM users WHERE name = 'dave'");
     assert_eq!(case.rights_with(dave, web_1, warning, None), "sSR");
     assert_eq!(case.rights_with(dave, web_1, ok, None), "s");
@@ -142,8 +104,7 @@ fn teams_give_rights_and_disabling_takes_all_of_them() {
         INSERT INTO grants (teams_id, verb) SELECT id, 'run' FROM teams",
     );
     assert_eq!(case.rights(dave, web_1), "sSR");
-    case.database
-        .sql("UPDATE users SET disabled = true WHERE name = 'dave'");
+    case.database.sql("UPDATE users SET disabled = true WHERE name = 'dave'");
     assert_eq!(case.rights(dave, web_1), "");
 }
 
@@ -161,33 +122,55 @@ fn a_token_never_allows_more_than_its_verb() {
 fn a_deleted_user_leaves_nothing_to_somebody_of_the_same_name() {
     let case = Case::new();
     case.database.sql("DELETE FROM users WHERE name = 'alice'; INSERT INTO users (name, name_key) VALUES ('alice', 'alice')");
-    let again = case
-        .database
-        .sql("SELECT id FROM users WHERE name = 'alice'")
-        .parse()
-        .unwrap();
+    let again = case.database.sql("SELECT id FROM users WHERE name = 'alice'").parse().unwrap();
     assert_eq!(case.rights(again, case.world.web_1), "");
 }
 
 #[test]
 fn an_environment_raises_the_risk_of_what_changes_something() {
     let case = Case::new();
-    case.database
-        .sql("UPDATE environments SET minimum_risk = 'dangerous' WHERE name = 'production'");
+    case.database.sql("UPDATE environments SET minimum_risk = 'dangerous' WHERE name = 'production'");
     let (production, staging) = (case.placement(case.world.web_1), case.placement(case.world.web_2));
     let both = case.placement(case.world.both);
     let risk = |handler, placement: &Placement| effective_risk(&case.handler(handler), placement);
     assert_eq!(risk(case.world.warning, &production), Risk::Dangerous);
     assert_eq!(risk(case.world.warning, &staging), Risk::Normal);
-    assert_eq!(
-        risk(case.world.warning, &both),
-        Risk::Dangerous,
-        "the strictest wins"
-    );
-    assert_eq!(
-        risk(case.world.ok, &production),
-        Risk::ReadOnly,
-        "looking stays one click"
-    );
+    assert_eq!(risk(case.world.warning, &both), Risk::Dangerous, "the strictest wins");
+    assert_eq!(risk(case.world.ok, &production), Risk::ReadOnly, "looking stays one click");
     assert_eq!(Confirmation::from(Risk::Dangerous), Confirmation::Typed);
+}
+
+#[test]
+fn a_grant_for_one_handler_shows_no_runs_of_another() {
+    let case = Case::new();
+    let World { web_1, ok, warning, dave, .. } = case.world;
+    case.database.sql(
+        "INSERT INTO grants (users_id, event_handlers_id, verb) SELECT u.id, h.id, 'see' \
+         FROM users u, event_handlers h WHERE u.name = 'dave' AND h.name = 'ok'; \
+         UPDATE event_handlers SET tags = '{look}' WHERE name = 'critical'; \
+         INSERT INTO grants (users_id, handler_tag, verb) SELECT id, 'look', 'see' FROM users WHERE name = 'dave'; \
+         INSERT INTO tasks (id, event_handlers_id, handler_name, handler_revision, hosts_id, host_name, services_id, \
+             service_name, environments, plugin, argv, parameters, risk, timeout_seconds, requester, identity, origin, \
+             request_key, expires_at) \
+         SELECT gen_random_uuid(), e.id, e.name, 1, h.id, h.name, s.id, s.name, '{}', e.plugin, '{}', '{}', e.risk, 30, \
+             'alice', 'password', 'gui', gen_random_uuid(), now() FROM event_handlers e, hosts h, services s \
+         WHERE h.name = 'web-1'",
+    );
+    let seen = |user: i64| -> Vec<String> {
+        let tasks = case
+            .database
+            .pool()
+            .run::<_, DbError>(|c| Ok(Task::visible_page(c, user, &TaskFilter::default(), 50)?))
+            .unwrap();
+        let mut names: Vec<String> = tasks.into_iter().map(|task| task.handler_name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(seen(dave), ["critical", "ok"]);
+    assert_eq!(seen(case.world.alice).len(), 6, "a grant that names no handler shows every run");
+    let (access, placement) = (case.access(dave, None), case.placement(web_1));
+    assert!(access.may_see_task(&placement, Some(&case.handler(ok))));
+    assert!(!access.may_see_task(&placement, Some(&case.handler(warning))));
+    assert!(!access.may_see_task(&placement, None));
+    assert!(case.access(case.world.alice, None).may_see_task(&placement, None));
 }

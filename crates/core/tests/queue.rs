@@ -28,6 +28,7 @@ fn new_task(world: &World, handler: i64) -> NewTask {
         environments: vec!["production".into()],
         plugin: "ok".into(),
         argv: vec!["a".into()],
+        plan_hash: vec![1],
         parameters: serde_json::json!({}),
         risk: Risk::Normal,
         timeout_seconds: 30,
@@ -44,23 +45,15 @@ fn new_task(world: &World, handler: i64) -> NewTask {
 }
 
 fn run<T>(database: &TestDatabase, work: impl FnOnce(&mut PgConnection) -> Result<T, QueryError>) -> T {
-    database
-        .pool()
-        .transaction::<_, DbError>(|connection| Ok(work(connection)?))
-        .unwrap()
+    database.pool().transaction::<_, DbError>(|connection| Ok(work(connection)?)).unwrap()
 }
 
 fn register(database: &TestDatabase, name: &str, lease: Duration) -> Worker {
-    run(database, |c| {
-        Worker::register(c, Uuid::now_v7(), name, "0", 4, lease)
-    })
+    run(database, |c| Worker::register(c, Uuid::now_v7(), name, "0", 4, lease))
 }
 
 fn enqueue_new(database: &TestDatabase, task: &NewTask) -> Uuid {
-    assert!(matches!(
-        run(database, |c| queue::enqueue(c, task)),
-        Enqueued::New(_)
-    ));
+    assert!(matches!(run(database, |c| queue::enqueue(c, task)), Enqueued::New(_)));
     task.id
 }
 
@@ -90,25 +83,15 @@ fn the_same_click_and_the_same_command_never_make_a_second_task() {
     let world = World::new(&database);
     let first = new_task(&world, world.ok);
     enqueue_new(&database, &first);
-    let again = NewTask {
-        id: Uuid::now_v7(),
-        ..first.clone()
-    };
+    let again = NewTask { id: Uuid::now_v7(), ..first.clone() };
     assert!(
         matches!(run(&database, |c| queue::enqueue(c, &again)), Enqueued::Attached(t) if t.id == first.id)
     );
-    let same_command = NewTask {
-        id: Uuid::now_v7(),
-        request_key: Uuid::new_v4(),
-        ..first.clone()
-    };
+    let same_command = NewTask { id: Uuid::now_v7(), request_key: Uuid::new_v4(), ..first.clone() };
     assert!(
         matches!(run(&database, |c| queue::enqueue(c, &same_command)), Enqueued::Attached(t) if t.id == first.id)
     );
-    let other_command = NewTask {
-        argv: vec!["b".into()],
-        ..same_command
-    };
+    let other_command = NewTask { argv: vec!["b".into()], ..same_command };
     assert!(
         matches!(run(&database, |c| queue::enqueue(c, &other_command)), Enqueued::Busy(t) if t.id == first.id)
     );
@@ -123,10 +106,7 @@ fn fifty_clicks_at_once_make_one_task() {
     let ids: Vec<Uuid> = std::thread::scope(|scope| {
         let clicks: Vec<_> = (0..50)
             .map(|_| {
-                let click = NewTask {
-                    id: Uuid::now_v7(),
-                    ..template.clone()
-                };
+                let click = NewTask { id: Uuid::now_v7(), ..template.clone() };
                 let database = &database;
                 scope.spawn(move || match run(database, |c| queue::enqueue(c, &click)) {
                     Enqueued::New(task) | Enqueued::Attached(task) | Enqueued::Busy(task) => task.id,
@@ -143,37 +123,18 @@ fn fifty_clicks_at_once_make_one_task() {
 fn managers_claim_disjoint_tasks() {
     let database = TestDatabase::new();
     let world = World::new(&database);
-    let handlers = [
-        world.ok,
-        world.warning,
-        world.critical,
-        world.slow,
-        world.echo,
-        world.danger,
-    ];
+    let handlers = [world.ok, world.warning, world.critical, world.slow, world.echo, world.danger];
     for handler in handlers {
         enqueue_new(&database, &new_task(&world, handler));
     }
-    let workers: Vec<Worker> = (0..4)
-        .map(|n| register(&database, &format!("m{n}"), LEASE))
-        .collect();
+    let workers: Vec<Worker> = (0..4).map(|n| register(&database, &format!("m{n}"), LEASE)).collect();
     let mut claimed: Vec<Uuid> = std::thread::scope(|scope| {
-        let claims: Vec<_> = workers
-            .iter()
-            .map(|worker| scope.spawn(|| claim(&database, worker, 3)))
-            .collect();
-        claims
-            .into_iter()
-            .flat_map(|c| c.join().unwrap())
-            .map(|claim| claim.task.id)
-            .collect()
+        let claims: Vec<_> =
+            workers.iter().map(|worker| scope.spawn(|| claim(&database, worker, 3))).collect();
+        claims.into_iter().flat_map(|c| c.join().unwrap()).map(|claim| claim.task.id).collect()
     });
     // SKIP LOCKED may leave a task that another claim held for a moment.
-    claimed.extend(
-        claim(&database, workers.first().unwrap(), 10)
-            .into_iter()
-            .map(|claim| claim.task.id),
-    );
+    claimed.extend(claim(&database, workers.first().unwrap(), 10).into_iter().map(|claim| claim.task.id));
     claimed.sort();
     claimed.dedup();
     assert_eq!(claimed.len(), handlers.len());
@@ -206,10 +167,7 @@ fn a_stale_epoch_writes_nothing() {
     assert_eq!(run(&database, |c| queue::give_back(c, stale, &[id])), 0);
     assert_eq!(task(&database, id).state, TaskState::Running);
     assert!(run(&database, |c| queue::finish(c, &end(id, worker.epoch))));
-    assert!(
-        !run(&database, |c| queue::finish(c, &end(id, worker.epoch))),
-        "final is final"
-    );
+    assert!(!run(&database, |c| queue::finish(c, &end(id, worker.epoch))), "final is final");
 }
 
 #[test]
@@ -239,16 +197,10 @@ fn what_is_given_back_is_queued_again_and_what_waits_too_long_expires() {
     claim(&database, &worker, 1);
     assert_eq!(run(&database, |c| queue::give_back(c, worker.epoch, &[id])), 1);
     let back = task(&database, id);
-    assert_eq!(
-        (back.state, back.started_at, back.workers_id),
-        (TaskState::Queued, None, None)
-    );
+    assert_eq!((back.state, back.started_at, back.workers_id), (TaskState::Queued, None, None));
     assert!(run(&database, queue::expire).is_empty());
     database.sql("UPDATE tasks SET expires_at = now() - interval '1 s'");
-    assert!(
-        claim(&database, &worker, 1).is_empty(),
-        "an expired task is not started"
-    );
+    assert!(claim(&database, &worker, 1).is_empty(), "an expired task is not started");
     assert_eq!(run(&database, queue::expire), [id]);
     assert_eq!(task(&database, id).result, Some(TaskResult::Expired));
     assert_eq!(log(&database, id), "Expired: no manager took it in time.\n");
@@ -259,26 +211,17 @@ fn cancelling_ends_a_queued_task_at_once_and_asks_for_a_running_one() {
     let database = TestDatabase::new();
     let world = World::new(&database);
     let queued = enqueue_new(&database, &new_task(&world, world.ok));
-    assert_eq!(
-        run(&database, |c| queue::cancel(c, queued, "bob")),
-        Cancelled::BeforeStart
-    );
+    assert_eq!(run(&database, |c| queue::cancel(c, queued, "bob")), Cancelled::BeforeStart);
     assert_eq!(task(&database, queued).result, Some(TaskResult::Cancelled));
     assert_eq!(log(&database, queued), "Cancelled by bob before it started.\n");
     let running = enqueue_new(&database, &new_task(&world, world.ok));
     let worker = register(&database, "m", LEASE);
     claim(&database, &worker, 1);
-    assert_eq!(
-        run(&database, |c| queue::cancel(c, running, "bob")),
-        Cancelled::Requested
-    );
+    assert_eq!(run(&database, |c| queue::cancel(c, running, "bob")), Cancelled::Requested);
     let renewed = run(&database, |c| queue::renew(c, worker.epoch, &[running], LEASE));
     assert!(renewed.iter().all(|row| row.cancel_requested_at.is_some()) && renewed.len() == 1);
     run(&database, |c| queue::finish(c, &end(running, worker.epoch)));
-    assert_eq!(
-        run(&database, |c| queue::cancel(c, running, "bob")),
-        Cancelled::TooLate
-    );
+    assert_eq!(run(&database, |c| queue::cancel(c, running, "bob")), Cancelled::TooLate);
 }
 
 fn log(database: &TestDatabase, id: Uuid) -> String {
@@ -296,14 +239,7 @@ fn output_can_be_read_on_from_any_byte_and_a_replay_changes_nothing() {
         let lines = i64::try_from(bytes.iter().filter(|b| **b == b'\n').count()).unwrap();
         let length = i64::try_from(bytes.len()).unwrap();
         let (stream, written_at) = (Stream::Stdout, Utc::now());
-        chunks.push(Chunk {
-            task_id: id,
-            byte_offset,
-            first_line,
-            stream,
-            written_at,
-            bytes,
-        });
+        chunks.push(Chunk { task_id: id, byte_offset, first_line, stream, written_at, bytes });
         byte_offset += length;
         first_line += lines;
     }
@@ -311,18 +247,13 @@ fn output_can_be_read_on_from_any_byte_and_a_replay_changes_nothing() {
     run(&database, |c| Chunk::append(c, &chunks));
     let whole: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.clone()).collect();
     for offset in 0..=whole.len() {
-        let read = run(&database, |c| {
-            Chunk::after(c, id, i64::try_from(offset).unwrap(), 10)
-        });
+        let read = run(&database, |c| Chunk::after(c, id, i64::try_from(offset).unwrap(), 10));
         assert_eq!(
             read.first().map_or(byte_offset, |chunk| chunk.byte_offset),
             i64::try_from(offset).unwrap()
         );
         let line_ends = whole.iter().take(offset).filter(|b| **b == b'\n').count();
-        assert!(
-            read.first()
-                .is_none_or(|chunk| chunk.first_line == i64::try_from(line_ends).unwrap())
-        );
+        assert!(read.first().is_none_or(|chunk| chunk.first_line == i64::try_from(line_ends).unwrap()));
         let bytes: Vec<u8> = read.into_iter().flat_map(|chunk| chunk.bytes).collect();
         assert_eq!(Some(bytes.as_slice()), whole.get(offset..));
     }

@@ -71,6 +71,11 @@ fn approve(
     if plan.argv != task.argv {
         return Err(rejected("the command would be another one now than when this was asked for"));
     }
+    if plan.hash() != task.plan_hash {
+        return Err(rejected(
+            "the host, its environments or what the plugin is told of it changed after this was asked for",
+        ));
+    }
     let secrets = declared_secrets(macros, &plan.handler.secrets)?;
     Ok(Approved {
         secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),

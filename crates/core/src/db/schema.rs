@@ -311,6 +311,7 @@ diesel::table! {
         environments -> Array<Nullable<Text>>,
         plugin -> Text,
         argv -> Array<Nullable<Text>>,
+        plan_hash -> Bytea,
         parameters -> Jsonb,
         risk -> Text,
         timeout_seconds -> Int4,

@@ -117,17 +117,10 @@ impl Parameter {
     /// Checks a value that a person gave. The error completes "this field ...".
     pub fn check(&self, value: &str) -> Result<(), String> {
         if value.is_empty() {
-            return if self.required {
-                Err("must not be empty".to_owned())
-            } else {
-                Ok(())
-            };
+            return if self.required { Err("must not be empty".to_owned()) } else { Ok(()) };
         }
         if let Some(character) = value.chars().find(|c| crate::names::is_invisible(*c)) {
-            return Err(format!(
-                "must not contain the character U+{:04X}",
-                u32::from(character)
-            ));
+            return Err(format!("must not contain the character U+{:04X}", u32::from(character)));
         }
         match self.kind {
             ParameterType::Text => check_text(value, self.pattern.as_deref()),
@@ -157,10 +150,7 @@ impl Parameter {
             ("maximum", self.maximum.is_some(), ParameterType::Integer),
             ("choices", self.choices.is_some(), ParameterType::Choice),
         ];
-        if let Some((key, _, kind)) = belongs
-            .iter()
-            .find(|(_, given, kind)| *given && *kind != self.kind)
-        {
+        if let Some((key, _, kind)) = belongs.iter().find(|(_, given, kind)| *given && *kind != self.kind) {
             return Err(format!("has '{key}', which only the type {kind} knows"));
         }
         if self.kind == ParameterType::Choice && self.choices.as_ref().is_none_or(Vec::is_empty) {
@@ -170,9 +160,7 @@ impl Parameter {
             compile(pattern).map_err(|error| format!("has a pattern that is not understood: {error}"))?;
         }
         match self.default.as_deref().filter(|default| !default.is_empty()) {
-            Some(default) => self
-                .check(default)
-                .map_err(|why| format!("has a default that {why}")),
+            Some(default) => self.check(default).map_err(|why| format!("has a default that {why}")),
             None => Ok(()),
         }
     }
@@ -195,17 +183,13 @@ fn check_text(value: &str, pattern: Option<&str>) -> Result<(), String> {
     match compile(pattern) {
         Ok(regex) if regex.is_match(value) => Ok(()),
         Ok(_) => Err(format!("must match the pattern {pattern}")),
-        Err(_) => Err(format!(
-            "cannot be checked: the handler's pattern {pattern} is not understood"
-        )),
+        Err(_) => Err(format!("cannot be checked: the handler's pattern {pattern} is not understood")),
     }
 }
 
 fn check_integer(value: &str, minimum: Option<i64>, maximum: Option<i64>) -> Result<(), String> {
     let inside = |number: i64| minimum.is_none_or(|m| number >= m) && maximum.is_none_or(|m| number <= m);
-    let plain = value
-        .parse::<i64>()
-        .is_ok_and(|number| inside(number) && number.to_string() == value);
+    let plain = value.parse::<i64>().is_ok_and(|number| inside(number) && number.to_string() == value);
     match (plain, minimum, maximum) {
         (true, ..) => Ok(()),
         (false, Some(minimum), Some(maximum)) => {
@@ -225,11 +209,7 @@ impl EventHandler {
 
     /// The handler with this id.
     pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
-        event_handlers::table
-            .find(id)
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        event_handlers::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// Handlers by name, after the name `after`, at most `limit`.
@@ -246,5 +226,78 @@ impl EventHandler {
             .limit(limit)
             .select(Self::as_select())
             .load(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(json: &str) -> Parameter {
+        let text = format!(r#"{{"name": "x", {json}}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_must_match_the_whole_value() {
+        let named = parameter(r#""type": "text", "pattern": "ok|fine""#);
+        assert_eq!(named.check("ok"), Ok(()));
+        assert_eq!(named.check("fine"), Ok(()));
+        for value in ["okay", "not ok", "finest"] {
+            assert_eq!(named.check(value), Err("must match the pattern ok|fine".to_owned()));
+        }
+        for value in ["ok\nrm", "ok\n", "ok\0", "ok\u{2028}"] {
+            assert!(named.check(value).unwrap_err().starts_with("must not contain the character U+"));
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_backtracking_engines_choke_on_is_harmless() {
+        let evil = parameter(r#""type": "text", "pattern": "(a+)+$""#);
+        assert!(evil.check(&format!("{}!", "a".repeat(999))).is_err());
+        assert_eq!(evil.check(&"a".repeat(5000)), Err("must not be longer than 1000 characters".to_owned()));
+    }
+
+    #[test]
+    fn text_cannot_become_an_option_or_a_file_to_include() {
+        let text = parameter(r#""type": "text""#);
+        for value in ["-oProxyCommand=x", "--help", "@/etc/passwd"] {
+            assert_eq!(text.check(value), Err("must not begin with '-' or '@'".to_owned()));
+        }
+        assert_eq!(
+            text.check("; | & $( ) ' \" `x` a\tb").unwrap_err(),
+            "must not contain the character U+0009"
+        );
+        assert_eq!(text.check("; | & $( ) ' \" `x`"), Ok(()), "no shell reads it");
+    }
+
+    #[test]
+    fn numbers_choices_and_switches() {
+        let number = parameter(r#""type": "integer", "minimum": 0, "maximum": 120"#);
+        assert_eq!(number.check("30"), Ok(()));
+        for value in ["-1", "121", "3.5", "030", "+3", " 3", "0x10", "99999999999999999999"] {
+            assert_eq!(
+                number.check(value),
+                Err("must be a whole number from 0 to 120".to_owned()),
+                "{value}"
+            );
+        }
+        let choice = parameter(r#""type": "choice", "choices": ["a", "b"]"#);
+        assert_eq!((choice.check("b"), choice.check("c")), (Ok(()), Err("must be one of a, b".to_owned())));
+        assert!(parameter(r#""type": "boolean""#).check("yes").is_err());
+        assert_eq!(number.check(""), Err("must not be empty".to_owned()));
+        assert_eq!(parameter(r#""type": "integer", "required": false"#).check(""), Ok(()));
+    }
+
+    #[test]
+    fn definitions_are_checked_as_well() {
+        let wrong = |json: &str| parameter(json).check_definition().unwrap_err();
+        assert!(wrong(r#""type": "choice""#).contains("needs 'choices'"));
+        assert!(wrong(r#""type": "text", "minimum": 1"#).contains("only the type integer knows"));
+        assert!(wrong(r#""type": "text", "pattern": "(""#).contains("not understood"));
+        assert!(wrong(r#""type": "integer", "maximum": 5, "default": "6""#).contains("default that must be"));
+        assert!(
+            serde_json::from_str::<Parameter>(r#"{"name": "x", "type": "text", "patern": "a"}"#).is_err()
+        );
     }
 }

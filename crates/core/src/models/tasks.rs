@@ -6,9 +6,10 @@ use crate::access::Verb;
 use crate::db::schema::{event_handlers, hosts, services, tasks};
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
+use diesel::expression::SqlLiteral;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use uuid::Uuid;
 
 text_enum! {
@@ -148,6 +149,8 @@ pub struct Task {
     /// The plan: every argument.
     #[diesel(deserialize_as = TextArray)]
     pub argv: Vec<String>,
+    /// SHA-256 of everything that was decided on.
+    pub plan_hash: Vec<u8>,
     /// What the person filled in, name to text.
     pub parameters: serde_json::Value,
     /// Risk as it was decided.
@@ -230,15 +233,12 @@ impl TaskFilter {
         // A name that cannot be one has an empty key, which no row has.
         let key = |name: &str| crate::names::key(name).unwrap_or_default();
         if let Some(name) = &self.host {
-            let ids = hosts::table
-                .filter(hosts::name_key.eq(key(name)))
-                .select(hosts::id.nullable());
+            let ids = hosts::table.filter(hosts::name_key.eq(key(name))).select(hosts::id.nullable());
             query = query.filter(tasks::hosts_id.eq_any(ids));
         }
         if let Some(name) = &self.service {
-            let ids = services::table
-                .filter(services::name_key.eq(key(name)))
-                .select(services::id.nullable());
+            let ids =
+                services::table.filter(services::name_key.eq(key(name))).select(services::id.nullable());
             query = query.filter(tasks::services_id.eq_any(ids));
         }
         if let Some(name) = &self.handler {
@@ -263,11 +263,7 @@ impl TaskFilter {
 impl Task {
     /// The task with this id.
     pub fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Self>> {
-        tasks::table
-            .find(id)
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        tasks::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// The task that waits or runs for this target, if any.
@@ -313,32 +309,31 @@ impl Task {
             .get_result(connection)
     }
 
-    /// Tasks of one host that wait or run, newest first.
-    pub fn active_of_host(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
+    /// Tasks of one host that wait or run and that the user may see, newest first.
+    pub fn active_of_host(
+        connection: &mut PgConnection,
+        users_id: i64,
+        hosts_id: i64,
+    ) -> QueryResult<Vec<Self>> {
         tasks::table
-            .filter(
-                tasks::hosts_id
-                    .eq(hosts_id)
-                    .and(tasks::state.ne(TaskState::Finished)),
-            )
+            .filter(visible(users_id))
+            .filter(tasks::hosts_id.eq(hosts_id).and(tasks::state.ne(TaskState::Finished)))
             .order(tasks::id.desc())
             .limit(50)
             .select(Self::as_select())
             .load(connection)
     }
 
-    /// Finished tasks of one host, newest first.
+    /// Finished tasks of one host that the user may see, newest first.
     pub fn recent_of_host(
         connection: &mut PgConnection,
+        users_id: i64,
         hosts_id: i64,
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
         tasks::table
-            .filter(
-                tasks::hosts_id
-                    .eq(hosts_id)
-                    .and(tasks::state.eq(TaskState::Finished)),
-            )
+            .filter(visible(users_id))
+            .filter(tasks::hosts_id.eq(hosts_id).and(tasks::state.eq(TaskState::Finished)))
             .order(tasks::id.desc())
             .limit(limit)
             .select(Self::as_select())
@@ -351,11 +346,8 @@ impl Task {
         state: Option<TaskState>,
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
-        let mut query = tasks::table
-            .select(Self::as_select())
-            .order(tasks::id.desc())
-            .limit(limit)
-            .into_boxed();
+        let mut query =
+            tasks::table.select(Self::as_select()).order(tasks::id.desc()).limit(limit).into_boxed();
         if let Some(state) = state {
             query = query.filter(tasks::state.eq(state));
         }
@@ -371,12 +363,16 @@ impl Task {
     ) -> QueryResult<Vec<Self>> {
         filter
             .query()
-            .filter(crate::access::host_is_visible(users_id))
+            .filter(visible(users_id))
             .select(Self::as_select())
             .order(tasks::id.desc())
             .limit(limit)
             .load(connection)
     }
+}
+
+fn visible(users_id: i64) -> SqlLiteral<Bool> {
+    diesel::dsl::sql(&crate::access::task_is_visible(users_id))
 }
 
 const TROUBLE: [TaskResult; 6] = [
@@ -408,8 +404,6 @@ pub struct History {
 impl History {
     /// For every handler that is effective on the host.
     pub fn of_host(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
-        diesel::sql_query(include_str!("tasks_history.sql"))
-            .bind::<BigInt, _>(hosts_id)
-            .load(connection)
+        diesel::sql_query(include_str!("tasks_history.sql")).bind::<BigInt, _>(hosts_id).load(connection)
     }
 }

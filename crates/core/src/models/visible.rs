@@ -3,7 +3,7 @@
 use super::event_handlers::EventHandler;
 use super::hosts::Host;
 use super::services::Service;
-use crate::access::{Access, grant_exists};
+use crate::access::{Access, grant_exists, task_is_visible};
 use crate::db::schema::{event_handlers, hosts, services};
 use chrono::{TimeDelta, Utc};
 use diesel::dsl::sql;
@@ -294,7 +294,7 @@ impl TaskCounts {
              count(*) FILTER (WHERE result = 'ok') AS ok, \
              count(*) FILTER (WHERE result NOT IN ('cancelled', 'expired', 'rejected')) AS finished \
              FROM tasks WHERE id >= $1 AND {}",
-            grant_exists(users_id, "tasks.hosts_id", "TRUE")
+            task_is_visible(users_id)
         ))
         .bind::<diesel::sql_types::Uuid, _>(first)
         .get_result(connection)

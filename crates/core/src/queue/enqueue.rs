@@ -35,6 +35,8 @@ pub struct NewTask {
     pub plugin: String,
     /// Every argument.
     pub argv: Vec<String>,
+    /// SHA-256 of everything that was decided on.
+    pub plan_hash: Vec<u8>,
     /// What the person filled in.
     pub parameters: serde_json::Value,
     /// Risk as decided.

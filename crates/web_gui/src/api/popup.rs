@@ -198,7 +198,7 @@ fn host_view(
         access: signed.access(connection)?,
         placement,
         history: History::of_host(connection, host.id)?,
-        active: Task::active_of_host(connection, host.id)?,
+        active: Task::active_of_host(connection, signed.user.id, host.id)?,
     };
     let services: Vec<ServiceShape> = EffectiveService::of_host(connection, host.id)?
         .into_iter()
@@ -210,7 +210,10 @@ fn host_view(
         notice: unknown.then(|| format!("{} has no service '{asked}'.", host.name)),
         services,
         running: actions.active.iter().map(TaskBrief::new).collect(),
-        recent: Task::recent_of_host(connection, host.id, RECENT)?.iter().map(TaskBrief::new).collect(),
+        recent: Task::recent_of_host(connection, signed.user.id, host.id, RECENT)?
+            .iter()
+            .map(TaskBrief::new)
+            .collect(),
         managers: Managers { alive, sentence: (alive == 0).then_some(NO_MANAGER) },
         host: HostShape { description: host.description.clone(), brief: HostBrief::new(host, placement) },
     })

@@ -23,7 +23,7 @@ pub struct SeenTask {
 }
 
 impl SeenTask {
-    /// The task, where it exists and its host may be seen. [`AppError::NotFound`] otherwise.
+    /// The task, where it exists and may be seen. [`AppError::NotFound`] otherwise.
     pub fn find(connection: &mut PgConnection, signed: &Signed, id: Uuid) -> AppResult<Self> {
         let task = Task::find(connection, id)?.ok_or(AppError::NotFound)?;
         Self::new(connection, signed, task)
@@ -32,8 +32,7 @@ impl SeenTask {
     /// The same for a row that is at hand.
     pub fn new(connection: &mut PgConnection, signed: &Signed, task: Task) -> AppResult<Self> {
         let access = signed.access(connection)?;
-        let hosts_id = task.hosts_id.ok_or(AppError::NotFound)?;
-        let (_, placement) = lookup::host(connection, &access, hosts_id)?;
+        let placement = lookup::placement_of(connection, &access, &task)?;
         Ok(Self { task, placement, access })
     }
 
