@@ -142,10 +142,7 @@ impl LogWriter {
     fn take_message(&self, active: &mut HashMap<Uuid, Active>, message: Message) {
         match message {
             Message::Begin { id, epoch, secrets } => {
-                active.insert(
-                    id,
-                    Active::new(Output::new(id, &secrets, self.output_limit), epoch),
-                );
+                active.insert(id, Active::new(Output::new(id, &secrets, self.output_limit), epoch));
             }
             Message::Cancel(id, by) => {
                 if let Some(run) = active.get_mut(&id) {
@@ -162,11 +159,8 @@ impl LogWriter {
     }
 
     fn flush(&self, active: &mut HashMap<Uuid, Active>) -> Result<(), DbError> {
-        let ids: Vec<Uuid> = active
-            .iter()
-            .filter(|(_, run)| run.has_something())
-            .map(|(id, _)| *id)
-            .collect();
+        let ids: Vec<Uuid> =
+            active.iter().filter(|(_, run)| run.has_something()).map(|(id, _)| *id).collect();
         match self.store(active, &ids) {
             Err(error) if !error.is_outage() && ids.len() > 1 => {
                 // One of them cannot be stored; the others must not wait for it.
@@ -236,9 +230,7 @@ impl LogWriter {
 fn take_event(active: &mut HashMap<Uuid, Active>, event: Event) {
     match event {
         Event::Started { run, pid, .. } => tracing::debug!(task.id = %run, pid, "the plugin was started"),
-        Event::Output {
-            run, stream, bytes, ..
-        } => {
+        Event::Output { run, stream, bytes, .. } => {
             if let Some(run) = active.get_mut(&run) {
                 run.taken += bytes.len();
                 run.output.push(stream, &bytes);
@@ -246,17 +238,11 @@ fn take_event(active: &mut HashMap<Uuid, Active>, event: Event) {
         }
         Event::Progress { run, progress, at } => {
             if let Some(run) = active.get_mut(&run) {
-                run.steps.take(&progress, at.into());
+                run.steps.take(&run.output.masked(progress), at.into());
                 run.changed = true;
             }
         }
-        Event::Finished {
-            run: id,
-            outcome,
-            elapsed,
-            left,
-            at,
-        } => {
+        Event::Finished { run: id, outcome, elapsed, left, at } => {
             if let Some(run) = active.get_mut(&id) {
                 let verdict = Verdict::of(&outcome, run.cancelled_by.as_ref());
                 run.end(id, &verdict, elapsed, left, at.into());
@@ -291,9 +277,7 @@ impl Active {
         if self.finish.is_some() {
             return;
         }
-        let waited_long = self
-            .partial_since
-            .is_some_and(|since| since.elapsed() >= PARTIAL_AFTER);
+        let waited_long = self.partial_since.is_some_and(|since| since.elapsed() >= PARTIAL_AFTER);
         self.chunks.extend(self.output.take(Utc::now(), waited_long));
         self.partial_since = match (self.output.has_partial(), waited_long) {
             (false, _) => None,
@@ -311,8 +295,7 @@ impl Active {
         at: DateTime<Utc>,
     ) {
         self.steps.end(verdict.result == TaskResult::Ok, at);
-        self.chunks
-            .extend(self.output.finish(&verdict.last_line(elapsed, left), at));
+        self.chunks.extend(self.output.finish(&verdict.last_line(elapsed, left), at));
         let summary = Summary::parse(self.output.head());
         self.finish = Some(Finish {
             id,

@@ -35,9 +35,7 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let macros = settings.macro_file()?;
-    manager::Manager::build(&settings, macros)
-        .context("while starting")?
-        .run()
+    manager::Manager::build(&settings, macros).context("while starting")?.run()
 }
 
 #[cfg(test)]

@@ -153,6 +153,8 @@ impl Manager {
         for row in renewed.iter().filter(|row| row.cancel_requested_at.is_some()) {
             self.cancel(row.id);
         }
+        let running: HashSet<Uuid> = self.running.ids().into_iter().collect();
+        self.cancelled.retain(|id| running.contains(id));
         Ok(())
     }
 
@@ -225,6 +227,9 @@ impl Manager {
         let lease = self.settings.manager.lease;
         let ours =
             self.pool.run::<_, DbError>(|connection| Ok(queue::renew(connection, epoch, &ids, lease)?))?;
+        for row in ours.iter().filter(|row| row.cancel_requested_at.is_some()) {
+            self.cancel(row.id);
+        }
         let ours: HashSet<Uuid> = ours.into_iter().map(|row| row.id).collect();
         let (ours, others): (Vec<Claim>, Vec<Claim>) =
             std::mem::take(&mut self.unstarted).into_iter().partition(|claim| ours.contains(&claim.task.id));
@@ -240,6 +245,12 @@ impl Manager {
         let by = self.pool.run::<_, DbError>(|connection| Ok(Task::find(connection, id)?)).ok().flatten();
         let name = by.and_then(|task| task.cancel_requested_by).unwrap_or_else(|| "a person".to_owned());
         tracing::info!(task.id = %id, "{name} cancels a task");
+        if let Some(index) = self.unstarted.iter().position(|claim| claim.task.id == id) {
+            let epoch = self.unstarted.swap_remove(index).epoch;
+            self.tell(Message::Begin { id, epoch, secrets: Vec::new() });
+            self.tell(Message::Refuse(id, Verdict::cancelled_before_start(&name)));
+            return;
+        }
         self.tell(Message::Cancel(id, CancelledBy::Person(name)));
         self.plugins.cancel(id);
     }

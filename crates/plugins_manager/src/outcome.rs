@@ -47,21 +47,19 @@ impl Verdict {
                 _ => Self::failed("ended because its manager was stopped".to_owned()),
             },
             Outcome::NotStarted(why) => Self::failed(format!("could not be started: {why}")),
-            Outcome::Lost(why) => Self {
-                result: TaskResult::Lost,
-                exit_code: None,
-                text: Some(why.clone()),
-            },
+            Outcome::Lost(why) => Self { result: TaskResult::Lost, exit_code: None, text: Some(why.clone()) },
         }
     }
 
     /// A task that was refused just before its start.
     pub fn rejected(why: &str) -> Self {
-        Self {
-            result: TaskResult::Rejected,
-            exit_code: None,
-            text: Some(why.to_owned()),
-        }
+        Self { result: TaskResult::Rejected, exit_code: None, text: Some(why.to_owned()) }
+    }
+
+    /// A task that was cancelled after it was claimed, but before anything was started.
+    pub fn cancelled_before_start(by: &str) -> Self {
+        let text = format!("cancelled by {by} before it started");
+        Self { result: TaskResult::Cancelled, exit_code: None, text: Some(text) }
     }
 
     fn of_code(code: i32) -> Self {
@@ -74,28 +72,16 @@ impl Verdict {
                 TaskResult::Failed,
                 Some("exit code 126: a command in the plugin could not be executed".to_owned()),
             ),
-            127 => (
-                TaskResult::Failed,
-                Some("exit code 127: a command in the plugin was not found".to_owned()),
-            ),
-            code => (
-                TaskResult::Failed,
-                Some(format!("exit code {code} is none of 0 to 3")),
-            ),
+            127 => {
+                (TaskResult::Failed, Some("exit code 127: a command in the plugin was not found".to_owned()))
+            }
+            code => (TaskResult::Failed, Some(format!("exit code {code} is none of 0 to 3"))),
         };
-        Self {
-            result,
-            exit_code: Some(code),
-            text,
-        }
+        Self { result, exit_code: Some(code), text }
     }
 
     fn failed(text: String) -> Self {
-        Self {
-            result: TaskResult::Failed,
-            exit_code: None,
-            text: Some(text),
-        }
+        Self { result: TaskResult::Failed, exit_code: None, text: Some(text) }
     }
 
     /// The last line of the log, so that the log alone tells the story. `left` counts processes that could not be
@@ -107,9 +93,7 @@ impl Verdict {
             (None, Some(code)) => format!(": exit code {code}"),
             (None, None) => String::new(),
         };
-        let took = elapsed.map_or(String::new(), |elapsed| {
-            format!(", took {:.1} s", elapsed.as_secs_f64())
-        });
+        let took = elapsed.map_or(String::new(), |elapsed| format!(", took {:.1} s", elapsed.as_secs_f64()));
         let tree = match (left, self.result) {
             (0, TaskResult::Cancelled | TaskResult::TimedOut) => ", all its processes have ended".to_owned(),
             (0, _) => String::new(),
@@ -155,18 +139,12 @@ mod tests {
         }
         let others = [
             Outcome::Signal(15),
-            Outcome::TimedOut {
-                after: Duration::from_secs(1),
-            },
+            Outcome::TimedOut { after: Duration::from_secs(1) },
             Outcome::Cancelled,
             Outcome::NotStarted(String::new()),
             Outcome::Lost(String::new()),
         ];
-        assert!(
-            others
-                .iter()
-                .all(|outcome| Verdict::of(outcome, None).result != TaskResult::Ok)
-        );
+        assert!(others.iter().all(|outcome| Verdict::of(outcome, None).result != TaskResult::Ok));
     }
 
     #[test]
@@ -176,13 +154,7 @@ mod tests {
         };
         assert_eq!(line(Outcome::Exit(0), None, 0), "OK: exit code 0, took 1.2 s");
         assert_eq!(
-            line(
-                Outcome::TimedOut {
-                    after: Duration::from_secs(120)
-                },
-                None,
-                0
-            ),
+            line(Outcome::TimedOut { after: Duration::from_secs(120) }, None, 0),
             "TIMED OUT: timed out after 120 s, took 1.2 s, all its processes have ended"
         );
         assert_eq!(
@@ -193,9 +165,6 @@ mod tests {
             line(Outcome::Cancelled, Some(CancelledBy::Manager), 0),
             "FAILED: ended because its manager was stopped, took 1.2 s"
         );
-        assert_eq!(
-            line(Outcome::Signal(9), None, 0),
-            "FAILED: ended by signal 9 (KILL), took 1.2 s"
-        );
+        assert_eq!(line(Outcome::Signal(9), None, 0), "FAILED: ended by signal 9 (KILL), took 1.2 s");
     }
 }

@@ -1,8 +1,8 @@
 //! One task's output on its way to the database: masked, cut into chunks, numbered, and limited.
 
 use chrono::{DateTime, Utc};
-use plugin_runner::Stream as PluginStream;
 use plugin_runner::output::{Chunker, MAX_SUMMARY_BYTES};
+use plugin_runner::{Progress, Stream as PluginStream};
 use selfservice_core::config::Secret;
 use selfservice_core::masking::Masker;
 use selfservice_core::models::logs::{Chunk, Stream};
@@ -62,22 +62,27 @@ impl Output {
         chunker.push(&masked);
     }
 
+    /// A report with secrets masked.
+    pub fn masked(&self, progress: Progress) -> Progress {
+        let [(_, masker, _), _] = &self.streams;
+        let mask = |text: String| masker.mask(&text);
+        Progress {
+            steps: progress.steps.map(|steps| steps.into_iter().map(mask).collect()),
+            step: progress.step.map(mask),
+            note: progress.note.map(mask),
+            percent: progress.percent,
+        }
+    }
+
     /// Chunks that can be stored now: whole lines, or everything where `partial` says that a line without an end has
     /// waited long enough to be shown.
     pub fn take(&mut self, at: DateTime<Utc>, partial: bool) -> Vec<Chunk> {
         let mut pieces = Vec::new();
         for (stream, _, chunker) in &mut self.streams {
-            let cut = if partial {
-                chunker.flush(false)
-            } else {
-                chunker.cut()
-            };
+            let cut = if partial { chunker.flush(false) } else { chunker.cut() };
             pieces.extend(cut.into_iter().map(|chunk| (*stream, chunk.bytes)));
         }
-        pieces
-            .into_iter()
-            .flat_map(|(stream, bytes)| self.limited(stream, bytes, at))
-            .collect()
+        pieces.into_iter().flat_map(|(stream, bytes)| self.limited(stream, bytes, at)).collect()
     }
 
     /// Whether something waits that only [`Output::take`] with `partial` gives.
@@ -90,17 +95,10 @@ impl Output {
         let mut pieces = Vec::new();
         for (stream, masker, chunker) in &mut self.streams {
             chunker.push(&masker.finish());
-            pieces.extend(
-                chunker
-                    .flush(true)
-                    .into_iter()
-                    .map(|chunk| (*stream, chunk.bytes)),
-            );
+            pieces.extend(chunker.flush(true).into_iter().map(|chunk| (*stream, chunk.bytes)));
         }
-        let mut chunks: Vec<Chunk> = pieces
-            .into_iter()
-            .flat_map(|(stream, bytes)| self.limited(stream, bytes, at))
-            .collect();
+        let mut chunks: Vec<Chunk> =
+            pieces.into_iter().flat_map(|(stream, bytes)| self.limited(stream, bytes, at)).collect();
         if self.cut > 0 {
             chunks.push(self.system(&format!("{} bytes are left out here", self.cut), at));
         }
@@ -175,10 +173,7 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     fn text(chunks: &[Chunk]) -> String {
-        chunks
-            .iter()
-            .map(|chunk| String::from_utf8_lossy(&chunk.bytes))
-            .collect()
+        chunks.iter().map(|chunk| String::from_utf8_lossy(&chunk.bytes)).collect()
     }
 
     #[test]
@@ -196,10 +191,7 @@ mod tests {
             assert_eq!(chunk.byte_offset, offset);
             offset = chunk.end();
         }
-        assert_eq!(
-            chunks.iter().map(|chunk| chunk.first_line).collect::<Vec<_>>(),
-            [0, 2, 3, 3]
-        );
+        assert_eq!(chunks.iter().map(|chunk| chunk.first_line).collect::<Vec<_>>(), [0, 2, 3, 3]);
         assert_eq!(output.written(), (offset, 4));
     }
 

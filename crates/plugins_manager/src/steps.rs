@@ -4,6 +4,9 @@ use chrono::{DateTime, Utc};
 use plugin_runner::Progress;
 use serde_json::{Value, json};
 
+/// More steps are not kept: everybody who looks at the task gets all of them.
+const MAX_STEPS: usize = 50;
+
 #[derive(Debug, Clone)]
 struct Step {
     name: String,
@@ -34,12 +37,10 @@ impl Steps {
             let done = self.current.map_or(0, |current| current + 1);
             self.steps.truncate(done);
             let known: Vec<String> = self.steps.iter().map(|step| step.name.clone()).collect();
-            self.steps.extend(
-                plan.iter()
-                    .filter(|name| !known.contains(name))
-                    .map(|name| Step::waiting(name)),
-            );
+            self.steps
+                .extend(plan.iter().filter(|name| !known.contains(name)).map(|name| Step::waiting(name)));
         }
+        self.steps.truncate(MAX_STEPS);
         if let Some(name) = &progress.step {
             self.begin(name, at);
         }
@@ -49,24 +50,18 @@ impl Steps {
     }
 
     fn begin(&mut self, name: &str, at: DateTime<Utc>) {
-        let index = self
-            .steps
-            .iter()
-            .position(|step| step.name == name)
-            .unwrap_or_else(|| {
-                let index = self.current.map_or(0, |current| current + 1);
-                self.steps.insert(index, Step::waiting(name));
-                index
-            });
+        if self.steps.len() >= MAX_STEPS && self.steps.iter().all(|step| step.name != name) {
+            return;
+        }
+        let index = self.steps.iter().position(|step| step.name == name).unwrap_or_else(|| {
+            let index = self.current.map_or(0, |current| current + 1);
+            self.steps.insert(index, Step::waiting(name));
+            index
+        });
         if self.current == Some(index) {
             return;
         }
-        for step in self
-            .steps
-            .iter_mut()
-            .take(index)
-            .filter(|step| step.started_at.is_some())
-        {
+        for step in self.steps.iter_mut().take(index).filter(|step| step.started_at.is_some()) {
             step.finished_at.get_or_insert(at);
         }
         if let Some(step) = self.steps.get_mut(index) {
@@ -97,13 +92,7 @@ impl Steps {
 
 impl Step {
     fn waiting(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            note: None,
-            started_at: None,
-            finished_at: None,
-            failed: false,
-        }
+        Self { name: name.to_owned(), note: None, started_at: None, finished_at: None, failed: false }
     }
 
     fn json(&self) -> Value {
@@ -113,10 +102,7 @@ impl Step {
             (Some(_), None) => "running",
             (Some(_), Some(_)) => "done",
         };
-        let seconds = self
-            .started_at
-            .zip(self.finished_at)
-            .map(|(from, to)| (to - from).as_seconds_f64());
+        let seconds = self.started_at.zip(self.finished_at).map(|(from, to)| (to - from).as_seconds_f64());
         json!({
             "name": self.name, "state": state, "note": self.note,
             "started_at": self.started_at, "seconds": seconds,
@@ -149,16 +135,9 @@ mod tests {
         let at = Utc::now();
         steps.take(&report(r#"{"steps":["Drain","Restart","Check"]}"#), at);
         steps.take(&report(r#"{"step":"Drain"}"#), at);
-        steps.take(
-            &report(r#"{"step":"Restart","note":"waiting","percent":62.4}"#),
-            at,
-        );
+        steps.take(&report(r#"{"step":"Restart","note":"waiting","percent":62.4}"#), at);
         let names = |a: &str, b: &str, c: &str| {
-            vec![
-                ("Drain".into(), a.into()),
-                ("Restart".into(), b.into()),
-                ("Check".into(), c.into()),
-            ]
+            vec![("Drain".into(), a.into()), ("Restart".into(), b.into()), ("Check".into(), c.into())]
         };
         assert_eq!(states(&steps), names("done", "running", "waiting"));
         assert_eq!(steps.percent(), Some(62));
@@ -176,5 +155,14 @@ mod tests {
             .map(|(a, b)| (a.into(), b.into()))
             .into();
         assert_eq!(states(&steps), expected);
+    }
+
+    #[test]
+    fn a_plugin_that_invents_steps_without_end_is_not_followed() {
+        let mut steps = Steps::default();
+        for number in 0..1000 {
+            steps.take(&report(&format!(r#"{{"step":"step {number}"}}"#)), Utc::now());
+        }
+        assert_eq!(states(&steps).len(), MAX_STEPS);
     }
 }

@@ -43,7 +43,10 @@ impl Bench {
             hosts_id: self.world.web_1,
             services_id: self.world.os,
             event_handlers_id: handler,
-            parameters: parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
+            parameters: parameters
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<BTreeMap<_, _>>(),
         };
         let (id, at) = (Uuid::now_v7(), chrono::Utc::now());
         let macros = MacroFile::read(&self.app.settings.with_file_name("macros.ini")).unwrap();
@@ -72,7 +75,9 @@ impl Bench {
     }
 
     fn finished(&self, id: Uuid) -> Task {
-        eventually("the task is finished", || Some(self.task(id)).filter(|task| task.state == TaskState::Finished))
+        eventually("the task is finished", || {
+            Some(self.task(id)).filter(|task| task.state == TaskState::Finished)
+        })
     }
 
     fn log(&self, id: Uuid) -> String {
@@ -97,7 +102,11 @@ fn exit_codes_become_results_and_the_log_tells_the_story() {
     assert_eq!((ok.result, ok.exit_code), (Some(TaskResult::Ok), Some(0)));
     assert_eq!(ok.summary.as_deref(), Some("all is well"));
     assert_eq!(ok.perfdata.as_deref(), Some("load=0.5"));
-    assert!(bench.log(ok.id).starts_with("all is well | load=0.5\nOK: exit code 0, took "), "{}", bench.log(ok.id));
+    assert!(
+        bench.log(ok.id).starts_with("all is well | load=0.5\nOK: exit code 0, took "),
+        "{}",
+        bench.log(ok.id)
+    );
     assert_eq!(ok.output_bytes, i64::try_from(bench.log(ok.id).len()).unwrap());
 
     let warning = bench.finished(bench.queue(bench.world.warning, &[]));
@@ -110,7 +119,9 @@ fn exit_codes_become_results_and_the_log_tells_the_story() {
 #[test]
 fn hostile_values_reach_the_plugin_byte_for_byte() {
     let bench = Bench::start(&manager_only());
-    for value in ["; | & $( ) ' \"", "`reboot`", "$HOSTADDRESS$ $$", "a b\\c *?~#%!<>", "x -oProxyCommand=x", "é ü"] {
+    for value in
+        ["; | & $( ) ' \"", "`reboot`", "$HOSTADDRESS$ $$", "a b\\c *?~#%!<>", "x -oProxyCommand=x", "é ü"]
+    {
         let id = bench.queue(bench.world.echo, &[("text", value)]);
         assert_eq!(bench.finished(id).result, Some(TaskResult::Ok));
         let log = bench.log(id);
@@ -164,13 +175,46 @@ fn what_changed_between_the_click_and_the_start_is_rejected() {
     bench.database.sql("UPDATE event_handlers SET enabled = false WHERE name = 'warning'");
     let mut bench = bench;
     bench.app.start_program("plugins_manager");
-    for (id, why) in ids.into_iter().zip(["the handler was changed", "the command would be another one", "is gone"]) {
+    for (id, why) in
+        ids.into_iter().zip(["the handler was changed", "the command would be another one", "is gone"])
+    {
         let task = bench.finished(id);
         assert_eq!(task.result, Some(TaskResult::Rejected));
         assert!(task.result_text.as_ref().unwrap().contains(why), "{:?}", task.result_text);
         assert!(bench.log(id).starts_with("REJECTED: "));
     }
     bench.database.sql("UPDATE event_handlers SET enabled = true; DELETE FROM grants WHERE verb = 'admin'");
+}
+
+#[test]
+fn a_host_that_moved_between_the_click_and_the_start_is_left_alone() {
+    let mut bench = Bench::start(&AppOptions { manager: false, ..manager_only() });
+    let moves = [
+        ("UPDATE hosts SET address = '127.0.0.9' WHERE name = 'web-1'", "the plugin is told the address"),
+        (
+            "UPDATE environments SET minimum_risk = 'dangerous' WHERE name = 'production'",
+            "nobody typed the host's name",
+        ),
+        (
+            "INSERT INTO environments_members (environments_id, hosts_id) SELECT e.id, h.id FROM environments e, hosts h \
+             WHERE e.name = 'staging' AND h.name = 'web-1'; \
+             INSERT INTO grants (users_id, verb) SELECT id, 'run' FROM users WHERE name = 'alice'",
+            "the right is there, but it is another environment",
+        ),
+        (
+            "UPDATE event_handlers SET timeout_seconds = 3600 WHERE name = 'warning'",
+            "the limit was another one",
+        ),
+    ];
+    for (change, why) in moves {
+        let id = bench.queue(bench.world.warning, &[]);
+        bench.database.sql(change);
+        bench.app.start_program("plugins_manager");
+        let task = bench.finished(id);
+        assert_eq!(task.result, Some(TaskResult::Rejected), "{why}");
+        bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGTERM);
+        bench.app.program("plugins_manager").wait(Duration::from_secs(20));
+    }
 }
 
 #[test]
@@ -190,11 +234,16 @@ fn secrets_reach_the_plugin_and_never_the_log() {
     let options =
         AppOptions { macros: "[macros]\n[secrets]\nTOKEN = hunter2-hunter2\n".to_owned(), ..manager_only() };
     let bench = Bench::start(&options);
-    write_plugin(&bench.app.plugins, "ok", "printf '%s' \"$SELFSERVICE_SECRET_TOKEN\" | wc -c; echo \"<$SELFSERVICE_SECRET_TOKEN>\"");
+    write_plugin(
+        &bench.app.plugins,
+        "ok",
+        "echo \"{\\\"step\\\":\\\"with $SELFSERVICE_SECRET_TOKEN\\\"}\" > $SELFSERVICE_PROGRESS; printf '%s' \"$SELFSERVICE_SECRET_TOKEN\" | wc -c; echo \"<$SELFSERVICE_SECRET_TOKEN>\"",
+    );
     bench.database.sql("UPDATE event_handlers SET secrets = '{TOKEN}' WHERE name = 'ok'");
     let task = bench.finished(bench.queue(bench.world.ok, &[]));
     assert_eq!(task.result, Some(TaskResult::Ok));
     assert!(bench.log(task.id).starts_with("15\n<********>\n"), "{}", bench.log(task.id));
+    assert_eq!(task.steps[0]["name"], "with ********");
     assert_eq!(bench.database.sql("SELECT count(*) FROM tasks t WHERE t::text LIKE '%hunter2%'"), "0");
 }
 
@@ -244,7 +293,9 @@ fn a_killed_manager_leaves_its_task_lost_and_no_process() {
     assert_eq!(task.result, Some(TaskResult::Lost));
     let log = bench.log(id);
     let pid = log.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
-    eventually("the plugin is gone", || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+    eventually("the plugin is gone", || {
+        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+    });
 }
 
 #[test]
@@ -260,7 +311,9 @@ fn when_the_launcher_is_killed_its_runs_are_lost_and_the_next_ones_work() {
     assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
     let log = bench.log(id);
     let pid = log.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
-    eventually("the plugin is gone", || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+    eventually("the plugin is gone", || {
+        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+    });
 }
 
 /// The first process whose parent is `parent`.
