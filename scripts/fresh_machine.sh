@@ -118,7 +118,8 @@ run_once() {
     done
     curl -fsS "$address/health" >/dev/null || fail "$address/health does not answer"
     curl -fsS "$(sed -n 's/^ *Sign in: *//p' "$log")" >/dev/null || fail "the sign-in link does not answer"
-    inside "$user" make -C /srv/private/checkout run | grep -q 'runs already' || fail "a second make run is not recognised"
+    inside "$user" make -C /srv/private/checkout run >"$home/second.log" 2>&1 || fail "a second make run failed: $(cat "$home/second.log")"
+    grep -q 'runs already' "$home/second.log" || fail "a second make run is not recognised: $(cat "$home/second.log")"
     # The job is a subshell of ours, whose only child has become make.
     pkill -TERM -P "$job" -x make
     wait "$job" || true
