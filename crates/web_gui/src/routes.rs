@@ -62,9 +62,16 @@ fn limits(config: &mut ServiceConfig) {
             AppError::BadRequest("The form is incomplete or too large.".to_owned()).into()
         }))
         .app_data(web::PathConfig::default().error_handler(|_, _| AppError::NotFound.into()))
-        .app_data(web::QueryConfig::default().error_handler(|error, _| {
-            AppError::BadRequest(format!("The address is not understood: {error}.")).into()
-        }));
+        .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()));
+}
+
+fn bad_query(error: &actix_web::error::QueryPayloadError) -> AppError {
+    AppError::BadRequest(match error {
+        actix_web::error::QueryPayloadError::Deserialize(error) => {
+            format!("The address is not understood: {error}.")
+        }
+        _ => "The address is not understood.".to_owned(),
+    })
 }
 
 fn bad_body(error: &actix_web::error::JsonPayloadError) -> AppError {

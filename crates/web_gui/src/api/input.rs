@@ -72,13 +72,23 @@ pub fn optional_uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 
 /// A text from a query: short, and without control characters, which no name has.
 pub fn query_text(name: &str, text: &str) -> Result<(), AppError> {
+    text_rule(text).map_err(|rule| AppError::BadRequest(format!("'{name}' {rule}.")))
+}
+
+/// Reads a text from a query, as [`query_text`] wants it.
+pub fn strict_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text_rule(&text).map_err(|rule| D::Error::custom(format!("a text {rule}")))?;
+    Ok(text)
+}
+
+/// The rule that a text from a query breaks; PostgreSQL would refuse NUL.
+fn text_rule(text: &str) -> Result<(), String> {
     if text.chars().count() > MAX_QUERY_TEXT {
-        return Err(AppError::BadRequest(format!(
-            "'{name}' must not be longer than {MAX_QUERY_TEXT} characters."
-        )));
+        return Err(format!("must not be longer than {MAX_QUERY_TEXT} characters"));
     }
     if text.chars().any(char::is_control) {
-        return Err(AppError::BadRequest(format!("'{name}' must not contain control characters.")));
+        return Err("must not contain control characters".to_owned());
     }
     Ok(())
 }

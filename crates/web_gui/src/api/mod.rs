@@ -3,7 +3,7 @@
 
 mod command_text;
 mod hosts;
-mod input;
+pub mod input;
 mod logs;
 mod plans;
 mod popup;

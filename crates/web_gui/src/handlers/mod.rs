@@ -14,6 +14,7 @@ pub mod sign_in;
 pub mod start;
 pub mod tasks;
 
+use crate::api::input;
 use crate::error::AppResult;
 use crate::page::{self, HostRow, Reader, Variable, cut};
 use crate::state::AppState;
@@ -27,10 +28,10 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub struct List {
     /// Only what contains this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::strict_text")]
     query: String,
     /// Only what comes after this name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::strict_text")]
     after: String,
 }
 

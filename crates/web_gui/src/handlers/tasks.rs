@@ -1,6 +1,6 @@
 //! Tasks: the list of every run that the reader may see, and one of them.
 
-use crate::api;
+use crate::api::{self, input};
 use crate::error::{AppError, AppResult};
 use crate::lookup;
 use crate::page::{self, Badge, Named, Page, Reader, Standing, TaskRow, When, html, named};
@@ -39,11 +39,17 @@ const STATES: [Choice; 3] = [
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct TaskFilter {
+    #[serde(deserialize_with = "input::strict_text")]
     state: String,
+    #[serde(deserialize_with = "input::strict_text")]
     host: String,
+    #[serde(deserialize_with = "input::strict_text")]
     service: String,
+    #[serde(deserialize_with = "input::strict_text")]
     handler: String,
+    #[serde(deserialize_with = "input::strict_text")]
     requester: String,
+    #[serde(deserialize_with = "input::strict_text")]
     after: String,
 }
 

@@ -193,6 +193,28 @@ async fn names_and_questions_are_text() {
 }
 
 #[tokio::test]
+async fn what_no_name_holds_is_refused_with_a_sentence() {
+    let gui = Gui::start();
+    let root = gui.signed_in(gui.world.root);
+    let inside =
+        ["/environments/1".to_owned(), "/hostgroups/1".to_owned(), format!("/services/{}", gui.world.os)];
+    let long = "x".repeat(201);
+    let lists = LISTS.map(str::to_owned).into_iter().filter(|list| list != "/tasks").chain(inside);
+    let fields = lists.flat_map(|list| ["query", "after"].map(|field| format!("{list}?{field}=")));
+    let of_tasks = ["state", "host", "service", "handler", "requester", "after"];
+    for asked in fields.chain(of_tasks.map(|field| format!("/tasks?{field}="))) {
+        for (value, why) in [("a%00b", "control characters"), (&long, "longer than 200 characters")] {
+            let answer = root.get(&format!("{asked}{value}")).await;
+            assert_eq!(answer.status, 400, "{asked}{value}");
+            assert!(answer.text.contains(why), "{asked}: {}", answer.text);
+        }
+    }
+    for path in ["/popup?host=%00", "/signin?next=%00", "/signin/link?token=%00", "/?query=%00"] {
+        assert_eq!(root.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_list_is_walked_page_by_page() {
     let gui = Gui::start();
     gui.database.sql(
