@@ -16,11 +16,13 @@ pub fn is_api(path: &str) -> bool {
 ///
 /// Writes need `Sec-Fetch-Site: same-origin` or our exact origin in `Origin`, and none of both may contradict; without
 /// both headers the request is refused. Reads of the API are refused where the browser says that another site asks.
-/// A request with an `Authorization` header is let through: a browser never adds our tokens by itself, and the cookie
-/// does not count beside one.
+/// A request with a token is let through: a browser never adds one by itself, and the cookie does not count beside it.
+/// Other `Authorization`, which browsers do add, changes nothing, and where people sign in and out no token counts.
 pub fn check_origin(request: &HttpRequest, public_url: &str) -> Result<(), AppError> {
     let headers = request.headers();
-    if headers.contains_key(header::AUTHORIZATION) {
+    let is_token =
+        headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
+    if is_token && (request.method().is_safe() || !is_about_sessions(request.path())) {
         return Ok(());
     }
     let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
@@ -47,6 +49,11 @@ pub fn check_origin(request: &HttpRequest, public_url: &str) -> Result<(), AppEr
     Err(AppError::Forbidden(format!(
         "Requests from other sites are not accepted. Open the program as {public_url}."
     )))
+}
+
+/// Whether the address signs people in or out.
+fn is_about_sessions(path: &str) -> bool {
+    matches!(path, "/signin" | "/signin/link" | "/signout" | "/api/v1/session")
 }
 
 /// Pages that the popup's frame shows: they alone may be framed, and only by the origins of the settings.

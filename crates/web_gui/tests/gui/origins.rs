@@ -106,6 +106,38 @@ async fn no_foreign_page_reads_the_api() {
 }
 
 #[tokio::test]
+async fn only_a_token_stands_for_an_origin_and_not_where_people_sign_in() {
+    let gui = Gui::start();
+    gui.set_password(gui.world.alice);
+    let secret = gui.link(gui.world.alice, crate::common::MINUTE);
+    let browser = gui.signed_in(gui.world.alice);
+    let form = [("name", "alice"), ("password", PASSWORD)];
+    let json = serde_json::json!({ "name": "alice", "password": PASSWORD });
+    let cross = (Some("cross-site"), Some("https://evil.example".to_owned()));
+    for value in ["Basic YTpi", "Bearer x", "Bearer ", "bearer x", "Negotiate x", ""] {
+        for says in [&(None, None), &cross] {
+            let session = "/api/v1/session";
+            let tries = [
+                browser.bare(Method::POST, "/signin").form(&form),
+                browser.bare(Method::POST, "/signin/link").form(&[("token", &secret)]),
+                browser.bare(Method::POST, "/signout").form(&[("csrf_token", &browser.csrf_token)]),
+                browser.bare(Method::POST, session).json(&json),
+                browser.bare(Method::DELETE, session).header("x-csrf-token", &browser.csrf_token),
+            ];
+            for request in tries {
+                refused(request.header("authorization", value), says).await;
+            }
+        }
+    }
+    let write = |value: &str| {
+        let request = browser.bare(Method::POST, "/api/v1/tasks").json(&json);
+        Answer::of(with(request.header("authorization", value), &cross))
+    };
+    assert_eq!(write("Basic YTpi").await.status, 403);
+    assert_eq!(write("Bearer x").await.status, 401, "programs need no origin");
+}
+
+#[tokio::test]
 async fn a_session_alone_writes_nothing() {
     let gui = Gui::start();
     let browser = gui.signed_in(gui.world.alice);
