@@ -22,7 +22,9 @@ pub async fn answer(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<AppState>>().cloned();
     let public_url = state.as_ref().map_or("", |state| state.web.public_url.as_str());
-    let mut response = match security::check_origin(request.request(), public_url) {
+    let admitted = security::check_path(request.path())
+        .and_then(|()| security::check_origin(request.request(), public_url));
+    let mut response = match admitted {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(error) => request.error_response(error),
     };

@@ -12,6 +12,12 @@ pub fn is_api(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
+/// Refuses paths with encoded bytes: the routes see the decoded path and the rules by path the raw one, and no address
+/// of ours needs them.
+pub fn check_path(path: &str) -> Result<(), AppError> {
+    if path.contains('%') { Err(AppError::NotFound) } else { Ok(()) }
+}
+
 /// Refuses a request that a page of another site made a browser send.
 ///
 /// Writes need `Sec-Fetch-Site: same-origin` or our exact origin in `Origin`, and none of both may contradict; without

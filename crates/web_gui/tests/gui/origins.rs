@@ -138,6 +138,31 @@ async fn only_a_token_stands_for_an_origin_and_not_where_people_sign_in() {
 }
 
 #[tokio::test]
+async fn paths_with_encoded_bytes_are_nobodys() {
+    let gui = Gui::start();
+    let browser = gui.signed_in(gui.world.alice);
+    let paths = [
+        "/%61pi/v1/session",
+        "/ap%69/v1/tasks",
+        "/api%2Fv1/session",
+        "/api/v1/%73ession",
+        "/%70opup",
+        "/h%6Fsts",
+        "/tasks%2f",
+        "/assets/app%2Ecss",
+        "/assets/..%2f..%2fCargo.toml",
+        "/%",
+    ];
+    for path in paths {
+        let request = browser.bare(Method::GET, path).header("sec-fetch-site", "cross-site");
+        assert_eq!(Answer::of(request).await.status, 404, "{path}");
+    }
+    let write = browser.ours(Method::DELETE, "/api/v1/%73ession").header("x-csrf-token", &browser.csrf_token);
+    assert_eq!(Answer::of(write).await.status, 404);
+    assert_eq!(browser.get("/hosts?query=%77eb").await.status, 200, "queries may hold anything");
+}
+
+#[tokio::test]
 async fn a_session_alone_writes_nothing() {
     let gui = Gui::start();
     let browser = gui.signed_in(gui.world.alice);
