@@ -1,6 +1,7 @@
 //! The one middleware: refuses what foreign sites send, renders every error, sets the headers of every answer.
 
 use crate::auth::Signed;
+use crate::body;
 use crate::error::{AppError, Problem};
 use crate::handlers::error_page::ErrorPage;
 use crate::page::{self, Page};
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 /// Stands around all routes.
 pub async fn answer(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<AppState>>().cloned();
@@ -25,7 +26,11 @@ pub async fn answer(
     let admitted = security::check_path(request.path())
         .and_then(|()| security::check_origin(request.request(), public_url));
     let mut response = match admitted {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) => {
+            let body = body::bounded(request.take_payload(), body::BODY_TIME);
+            request.set_payload(body);
+            next.call(request).await?.map_into_boxed_body()
+        }
         Err(error) => request.error_response(error),
     };
     if response.status().is_client_error() || response.status().is_server_error() {

@@ -1,5 +1,6 @@
 //! What can go wrong for a request, and the one place that says how each looks.
 
+use crate::body;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use selfservice_core::db::{DbError, QueryError};
@@ -33,6 +34,9 @@ pub enum AppError {
     /// The request itself is wrong, in a sentence.
     #[error("{0}")]
     BadRequest(String),
+    /// The body did not arrive in time.
+    #[error("the body came too slowly")]
+    TooSlow,
     /// Some fields are wrong: name to a text that completes "this field ...".
     #[error("some values cannot be accepted")]
     Fields(BTreeMap<String, String>),
@@ -82,6 +86,11 @@ impl AppError {
             .with("retry_after", json!(seconds)),
             Self::NotFound => Problem::new(404, "Not found", "There is nothing here, or you may not see it."),
             Self::BadRequest(detail) => Problem::new(400, "Not understood", detail),
+            Self::TooSlow => Problem::new(
+                408,
+                "Too slow",
+                format!("The request must arrive within {} s.", body::BODY_TIME.as_secs()),
+            ),
             Self::Fields(errors) => Problem::new(400, "Not accepted", "Some values cannot be accepted.")
                 .with("errors", json!(errors)),
             Self::Forbidden(detail) => Problem::new(403, "Not permitted", detail),

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod api;
 pub mod application;
 pub mod auth;
+pub mod body;
 pub mod error;
 pub mod events;
 pub mod handlers;

@@ -1,11 +1,11 @@
 //! Every address of the program.
 
-use crate::api;
 use crate::error::AppError;
 use crate::handlers::{
     assets, environments, event_handlers, health, hostgroups, hosts, managers, popup, services, sign_in,
     start, tasks,
 };
+use crate::{api, body};
 use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
 
 /// The largest JSON body or form, in bytes.
@@ -58,9 +58,9 @@ fn limits(config: &mut ServiceConfig) {
         .app_data(
             web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|error, _| bad_body(&error).into()),
         )
-        .app_data(web::FormConfig::default().limit(BODY_LIMIT).error_handler(|_, _| {
-            AppError::BadRequest("The form is incomplete or too large.".to_owned()).into()
-        }))
+        .app_data(
+            web::FormConfig::default().limit(BODY_LIMIT).error_handler(|error, _| bad_form(&error).into()),
+        )
         .app_data(web::PathConfig::default().error_handler(|_, _| AppError::NotFound.into()))
         .app_data(web::QueryConfig::default().error_handler(|error, _| bad_query(&error).into()));
 }
@@ -82,6 +82,14 @@ fn bad_body(error: &actix_web::error::JsonPayloadError) -> AppError {
             format!("The body must not be larger than {BODY_LIMIT} bytes.")
         }
         JsonPayloadError::Deserialize(error) => format!("The JSON body is not understood: {error}."),
+        JsonPayloadError::Payload(error) if body::is_late(error) => return AppError::TooSlow,
         _ => "The body could not be read.".to_owned(),
     })
+}
+
+fn bad_form(error: &actix_web::error::UrlencodedError) -> AppError {
+    match error {
+        actix_web::error::UrlencodedError::Payload(error) if body::is_late(error) => AppError::TooSlow,
+        _ => AppError::BadRequest("The form is incomplete or too large.".to_owned()),
+    }
 }
