@@ -2,6 +2,7 @@
 
 use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
+use crate::security;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
@@ -71,6 +72,11 @@ impl Reader {
     /// The frame of their page.
     pub fn page(&self, title: impl Into<String>, section: &'static str) -> Page {
         Page::new(&self.request, Some(&self.signed), title, section)
+    }
+
+    /// Whether another site holds the page in a frame, as far as the browser says.
+    pub fn is_foreign_frame(&self) -> bool {
+        security::is_foreign_frame(self.request.headers())
     }
 }
 

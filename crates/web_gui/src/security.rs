@@ -5,6 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether the address belongs to the JSON API.
@@ -55,6 +56,14 @@ pub fn check_origin(request: &HttpRequest, public_url: &str) -> Result<(), AppEr
     Err(AppError::Forbidden(format!(
         "Requests from other sites are not accepted. Open the program as {public_url}."
     )))
+}
+
+/// Whether the browser says that it loads the page into a frame for somebody else than us. Where it says nothing, over
+/// plain http, the popup finds out by itself.
+pub fn is_foreign_frame(headers: &HeaderMap) -> bool {
+    let value = |name| headers.get(name).map(HeaderValue::as_bytes);
+    matches!(value(FETCH_DEST), Some(b"iframe" | b"frame" | b"embed" | b"object"))
+        && !matches!(value(FETCH_SITE), Some(b"same-origin" | b"none"))
 }
 
 /// Whether the address signs people in or out.

@@ -3,7 +3,7 @@
 //
 // Attributes: api-base (prefix of /api/v1, default ""), environment, host, service (what is asked), task (a run to show), handler (an action to
 // confirm at once), theme (dark, light, auto; without it the page's), page-title (the component may set document.title and listen to the page's
-// keys), wide (the page around it has the heading), foreign-frame (framed by a foreign site: dangerous actions open in a tab of their own).
+// keys), wide (the page around it has the heading), foreign-frame (the server saw a foreign frame; the component looks for one by itself too).
 
 /**
  * @typedef {"ok"|"warning"|"critical"|"unknown"|"none"} Severity
@@ -707,6 +707,11 @@ export class SelfServicePopup extends HTMLElement {
     return this.hasAttribute("page-title") && window.parent !== window;
   }
 
+  /** A page of another origin around us may lay something over our buttons, so dangerous actions open in a tab of their own. */
+  get foreign() {
+    return this.hasAttribute("foreign-frame") || framedByOthers();
+  }
+
   /** @returns {Asked} */
   get asked() {
     const [environment, host, service] = ["environment", "host", "service"].map((name) => this.getAttribute(name) ?? "");
@@ -1127,7 +1132,7 @@ function hostScreen(popup, view, asked, handler) {
     handler &&
     view.services
       .flatMap((one) => one.actions.map((action) => ({ one, action })))
-      .find(({ action }) => String(action.handler_id) === handler && action.can_run);
+      .find(({ action }) => String(action.handler_id) === handler && action.can_run && !needsOwnTab(popup, action));
   if (wanted) {
     new ConfirmScreen(popup, target(wanted.one, wanted.action), () => void popup.open(again));
     return;
@@ -1257,22 +1262,37 @@ function taskSection(popup, title, tasks) {
   return h("section", {}, h("h2", {}, title), h("ul", { class: "tasks" }, ...rows));
 }
 
+/** Whether the outermost page is of another origin; the browser refuses to tell where it is. */
+function framedByOthers() {
+  try {
+    return window.top?.location.origin !== location.origin;
+  } catch {
+    return true;
+  }
+}
+
+/** @param {SelfServicePopup} popup @param {Action} action */
+function needsOwnTab(popup, action) {
+  return action.confirmation === "typed" && popup.foreign;
+}
+
 /**
- * One click runs what is read only and needs nothing; all else is confirmed first. Framed by a foreign site, a dangerous action could be pressed
- * through a page laid over it, so it opens in a tab of its own.
+ * The task page shows one run only, so its actions open in the popup page.
+ * @param {SelfServicePopup} popup @param {Target} target @param {string} environment
+ */
+function openOwnTab(popup, { action, host, service }, environment) {
+  const query = new URLSearchParams({ environment, host: host.name, service: service.name, handler: String(action.handler_id) });
+  window.open(`${popup.wide ? "/popup" : location.pathname}?${query}`, "_blank", "noopener");
+}
+
+/**
+ * One click runs what is read only and needs nothing; all else is confirmed first.
  * @param {SelfServicePopup} popup @param {Target} target @param {Asked} asked
  */
 function act(popup, target, asked) {
   const { action } = target;
-  if (action.confirmation === "typed" && popup.hasAttribute("foreign-frame")) {
-    const query = new URLSearchParams({
-      environment: asked.environment,
-      host: target.host.name,
-      service: target.service.name,
-      handler: String(action.handler_id),
-    });
-    window.open(`${location.pathname}?${query}`, "_blank", "noopener");
-  } else if (action.confirmation === "none" && !action.parameters.length && !action.reason_required) {
+  if (needsOwnTab(popup, action)) openOwnTab(popup, target, asked.environment);
+  else if (action.confirmation === "none" && !action.parameters.length && !action.reason_required) {
     void popup.attempt(
       async () => {
         const answer = await popup.api.post("/tasks", {
@@ -1724,13 +1744,11 @@ class TaskScreen {
         const view = /** @type {HostView} */ (await popup.api.get("/popup", asked));
         const service = view.kind === "host" ? view.services.find((one) => one.id === task.service.id) : undefined;
         const action = service?.actions.find((one) => one.handler_id === task.handler.id && one.can_run);
-        if (service && action)
-          new ConfirmScreen(
-            popup,
-            { host: view.host, environments: view.host.environments, service, action },
-            () => void popup.openTask(task.id),
-          );
-        else throw new Problem(404, { detail: "This action is no longer assigned to the service, or you may not run it any more." });
+        if (service && action) {
+          const target = { host: view.host, environments: view.host.environments, service, action };
+          if (needsOwnTab(popup, action)) openOwnTab(popup, target, "");
+          else new ConfirmScreen(popup, target, () => void popup.openTask(task.id));
+        } else throw new Problem(404, { detail: "This action is no longer assigned to the service, or you may not run it any more." });
       },
       () => void popup.openTask(task.id),
     );

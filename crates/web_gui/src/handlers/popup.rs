@@ -3,6 +3,7 @@
 
 use crate::error::AppResult;
 use crate::page::{html, theme};
+use crate::security;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
@@ -37,7 +38,6 @@ pub struct Asked {
 /// The page.
 pub async fn show(request: HttpRequest, asked: web::Query<Asked>) -> AppResult<HttpResponse> {
     let asked = asked.into_inner();
-    let says = |name: &str, value: &str| request.headers().get(name).is_some_and(|given| given == value);
     html(&Popup {
         theme: theme(request.query_string()),
         environment: asked.environment,
@@ -45,6 +45,6 @@ pub async fn show(request: HttpRequest, asked: web::Query<Asked>) -> AppResult<H
         service: asked.service,
         task: asked.task,
         handler: asked.handler,
-        foreign_frame: says("sec-fetch-dest", "iframe") && says("sec-fetch-site", "cross-site"),
+        foreign_frame: security::is_foreign_frame(request.headers()),
     })
 }

@@ -107,6 +107,7 @@ struct TaskShow {
     page: Page,
     task: TaskView,
     audit: Vec<AuditLine>,
+    foreign_frame: bool,
 }
 
 struct TaskView {
@@ -168,6 +169,7 @@ pub async fn show(
         page: reader.page(format!("{} on {}", task.handler.name, task.host.name), "tasks"),
         task,
         audit: audit.into_iter().map(AuditLine::from).collect(),
+        foreign_frame: reader.is_foreign_frame(),
     })
 }
 

@@ -163,6 +163,39 @@ async fn paths_with_encoded_bytes_are_nobodys() {
 }
 
 #[tokio::test]
+async fn pages_know_foreign_frames() {
+    let gui = Gui::start();
+    let browser = gui.signed_in(gui.world.alice);
+    let task = browser.ours(Method::POST, "/api/v1/tasks").header("x-csrf-token", &browser.csrf_token).json(
+        &serde_json::json!({
+            "host_id": gui.world.web_1, "service_id": gui.world.os, "handler_id": gui.world.ok,
+            "parameters": {}, "request_key": uuid::Uuid::new_v4(),
+        }),
+    );
+    let task: serde_json::Value = serde_json::from_str(&Answer::of(task).await.text).unwrap();
+    let task = task["task"]["page_url"].as_str().unwrap();
+    let cases = [
+        ("iframe", Some("cross-site"), true),
+        ("iframe", Some("same-site"), true),
+        ("iframe", Some("odd"), true),
+        ("iframe", None, true),
+        ("embed", Some("same-site"), true),
+        ("object", Some("cross-site"), true),
+        ("iframe", Some("same-origin"), false),
+        ("iframe", Some("none"), false),
+        ("document", Some("cross-site"), false),
+    ];
+    for path in ["/popup?host=web-1", task] {
+        for (dest, site, is_foreign) in cases {
+            let request = browser.bare(Method::GET, path).header("sec-fetch-dest", dest);
+            let answer = Answer::of(with(request, &(site, None))).await;
+            assert_eq!(answer.status, 200, "{path}");
+            assert_eq!(answer.text.contains(" foreign-frame>"), is_foreign, "{path} {dest} {site:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_session_alone_writes_nothing() {
     let gui = Gui::start();
     let browser = gui.signed_in(gui.world.alice);
