@@ -5,7 +5,6 @@ use plugin_runner::{Event, Launcher, Outcome, Remote, RunSpec, Runner, RunnerErr
 use selfservice_core::config::PluginSettings;
 use selfservice_core::db::Waker;
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
-use crate::log_writer::Message;
+use crate::message::Message;
 use crate::running::Running;
 
 /// Output that a run may have on its way to the database. A plugin that prints more waits at its pipe, so memory
@@ -168,25 +167,8 @@ fn never_taken(run: Uuid) -> Event {
 fn new_runner(settings: &PluginSettings) -> anyhow::Result<Runner> {
     let launcher = match &settings.launcher_socket {
         Some(path) => Launcher::connect(path)?,
-        None => Launcher::spawn(&settings.launcher, launcher_arguments(settings))?,
+        None => Launcher::spawn(&settings.launcher, settings.launcher_arguments())?,
     };
     let options = RunnerOptions { window: Some(WINDOW), ..RunnerOptions::default() };
     Ok(Runner::new(launcher, options)?)
-}
-
-fn launcher_arguments(settings: &PluginSettings) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = Vec::new();
-    for directory in &settings.directories {
-        arguments.extend(["--plugin-dir".into(), directory.into()]);
-    }
-    if let Some(directory) = &settings.work_directory {
-        arguments.extend(["--work-dir".into(), directory.into()]);
-    }
-    if let Some(user) = &settings.launcher_user {
-        arguments.extend(["--user".into(), user.into()]);
-    }
-    if settings.installed {
-        arguments.push("--installed".into());
-    }
-    arguments
 }

@@ -3,18 +3,16 @@
 //!
 //! While the database is away everything waits here, and runs go on until they have printed their window full.
 
+use crate::active::{Active, PARTIAL_AFTER};
 use crate::executor::Plugins;
-use crate::outcome::{CancelledBy, Verdict};
+use crate::message::Message;
+use crate::outcome::Verdict;
 use crate::output::Output;
 use crate::running::Running;
-use crate::steps::Steps;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use plugin_runner::Event;
-use plugin_runner::output::Summary;
-use selfservice_core::config::Secret;
 use selfservice_core::db::{DbError, Pool, Waker};
 use selfservice_core::models::logs::Chunk;
-use selfservice_core::models::tasks::TaskResult;
 use selfservice_core::queue::{self, Finish, Progress};
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,29 +21,8 @@ use uuid::Uuid;
 
 /// Two transactions are so far apart, unless a result waits.
 const PAUSE: Duration = Duration::from_millis(40);
-/// A line without an end is shown after this: it may be a prompt.
-const PARTIAL_AFTER: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(2);
-
-/// What the writer is told.
-pub enum Message {
-    /// A run is about to begin; comes before any of its events.
-    Begin {
-        /// The task.
-        id: Uuid,
-        /// The epoch of its claim.
-        epoch: i64,
-        /// To be masked.
-        secrets: Vec<Secret>,
-    },
-    /// Something happened to a run.
-    Event(Event),
-    /// A run is being cancelled.
-    Cancel(Uuid, CancelledBy),
-    /// A claimed task ends without a run.
-    Refuse(Uuid, Verdict),
-}
 
 /// See the module's text.
 pub struct LogWriter {
@@ -59,20 +36,6 @@ pub struct LogWriter {
     pub waker: Waker,
     /// Bytes of output that are kept of a task.
     pub output_limit: u64,
-}
-
-struct Active {
-    epoch: i64,
-    output: Output,
-    steps: Steps,
-    cancelled_by: Option<CancelledBy>,
-    /// Cut, but not stored yet.
-    chunks: Vec<Chunk>,
-    /// Bytes that were taken since the last credit.
-    taken: usize,
-    changed: bool,
-    partial_since: Option<Instant>,
-    finish: Option<Finish>,
 }
 
 impl LogWriter {
@@ -117,7 +80,7 @@ impl LogWriter {
     ) {
         let timeout = if active.values().any(Active::has_something) {
             next.saturating_duration_since(Instant::now())
-        } else if active.values().any(|run| run.partial_since.is_some()) {
+        } else if active.values().any(|run| run.has_partial()) {
             PARTIAL_AFTER
         } else {
             Duration::from_secs(1)
@@ -215,9 +178,7 @@ impl LogWriter {
     fn stored(&self, active: &mut HashMap<Uuid, Active>, ids: &[Uuid]) {
         for id in ids {
             let Some(run) = active.get_mut(id) else { continue };
-            self.plugins.credit(*id, std::mem::take(&mut run.taken));
-            run.chunks.clear();
-            run.changed = false;
+            self.plugins.credit(*id, run.stored());
             if run.finish.is_some() {
                 active.remove(id);
                 self.running.remove(*id);
@@ -232,14 +193,12 @@ fn take_event(active: &mut HashMap<Uuid, Active>, event: Event) {
         Event::Started { run, pid, .. } => tracing::debug!(task.id = %run, pid, "the plugin was started"),
         Event::Output { run, stream, bytes, .. } => {
             if let Some(run) = active.get_mut(&run) {
-                run.taken += bytes.len();
-                run.output.push(stream, &bytes);
+                run.push(stream, &bytes);
             }
         }
         Event::Progress { run, progress, at } => {
             if let Some(run) = active.get_mut(&run) {
-                run.steps.take(&run.output.masked(progress), at.into());
-                run.changed = true;
+                run.report(progress, at.into());
             }
         }
         Event::Finished { run: id, outcome, elapsed, left, at } => {
@@ -247,76 +206,6 @@ fn take_event(active: &mut HashMap<Uuid, Active>, event: Event) {
                 let verdict = Verdict::of(&outcome, run.cancelled_by.as_ref());
                 run.end(id, &verdict, elapsed, left, at.into());
             }
-        }
-    }
-}
-
-impl Active {
-    fn new(output: Output, epoch: i64) -> Self {
-        Self {
-            epoch,
-            output,
-            steps: Steps::default(),
-            cancelled_by: None,
-            chunks: Vec::new(),
-            taken: 0,
-            changed: false,
-            partial_since: None,
-            finish: None,
-        }
-    }
-
-    fn has_something(&self) -> bool {
-        !self.chunks.is_empty()
-            || self.changed
-            || self.taken > 0 && self.partial_since.is_none()
-            || self.finish.is_some()
-    }
-
-    fn cut(&mut self) {
-        if self.finish.is_some() {
-            return;
-        }
-        let waited_long = self.partial_since.is_some_and(|since| since.elapsed() >= PARTIAL_AFTER);
-        self.chunks.extend(self.output.take(Utc::now(), waited_long));
-        self.partial_since = match (self.output.has_partial(), waited_long) {
-            (false, _) => None,
-            (true, true) => Some(Instant::now()),
-            (true, false) => Some(self.partial_since.unwrap_or_else(Instant::now)),
-        };
-    }
-
-    fn end(
-        &mut self,
-        id: Uuid,
-        verdict: &Verdict,
-        elapsed: Option<Duration>,
-        left: usize,
-        at: DateTime<Utc>,
-    ) {
-        self.steps.end(verdict.result == TaskResult::Ok, at);
-        self.chunks.extend(self.output.finish(&verdict.last_line(elapsed, left), at));
-        let summary = Summary::parse(self.output.head());
-        self.finish = Some(Finish {
-            id,
-            epoch: self.epoch,
-            result: verdict.result,
-            exit_code: verdict.exit_code,
-            result_text: verdict.text.clone(),
-            summary: Some(summary.text).filter(|text| !text.is_empty()),
-            perfdata: summary.perfdata,
-        });
-    }
-
-    fn progress(&self, id: Uuid) -> Progress {
-        let (output_bytes, output_lines) = self.output.written();
-        Progress {
-            id,
-            epoch: self.epoch,
-            percent: self.steps.percent(),
-            steps: self.steps.json(),
-            output_bytes,
-            output_lines,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Claims queued tasks from PostgreSQL, has the launcher run them, and writes output and results.
 
+mod active;
 mod executor;
 mod log_writer;
 mod manager;
+mod message;
 mod outcome;
 mod output;
 mod plan_check;

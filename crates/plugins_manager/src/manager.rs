@@ -1,7 +1,8 @@
 //! The manager's loop: register, claim, start, renew, cancel, drain.
 
 use crate::executor::{Executor, Plugins};
-use crate::log_writer::{LogWriter, Message};
+use crate::log_writer::LogWriter;
+use crate::message::Message;
 use crate::outcome::{CancelledBy, Verdict};
 use crate::plan_check::{Approved, Refused, approve_all};
 use crate::running::Running;
