@@ -18,7 +18,7 @@ pub struct Rescued {
 pub fn rescue(connection: &mut PgConnection) -> QueryResult<Rescued> {
     let rows: Vec<Id> = diesel::sql_query(
         "UPDATE tasks SET state = 'finished', result = 'lost', finished_at = clock_timestamp(), lease_until = NULL, \
-         result_text = 'its manager was not heard of any more; the outcome is unknown' \
+         result_text = 'outcome unknown, its manager is gone' \
          WHERE id IN (SELECT id FROM tasks WHERE state = 'running' AND lease_until < clock_timestamp() \
                       ORDER BY lease_until LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING id",
     )
