@@ -974,7 +974,7 @@ function problemScreen(popup, problem, again) {
   const permanent = problem.status === 403 || problem.status === 404;
   const hint =
     problem.status === 404
-      ? "It doesn't exist here, or you have no right to see it. Ask the people who keep the rights, or look at what you may see."
+      ? "Ask the people who keep the rights, or look at what you may see."
       : problem.status === 503 || problem.status === 0
         ? "Actions that run already go on."
         : null;
@@ -1235,8 +1235,13 @@ function dots(recent) {
 function experience(action) {
   const { recent } = action;
   const helped = recent.filter((severity) => severity === "ok").length;
-  const verb =
-    action.risk === "read-only" ? "read only" : recent.length ? `helped ${helped} of ${recent.length} times` : "not run here yet";
+  const history =
+    recent.length > 1
+      ? `helped ${helped} of the last ${recent.length} times`
+      : recent.length
+        ? `${helped ? "helped" : "did not help"} the last time`
+        : "not run here yet";
+  const verb = action.risk === "read-only" ? "read only" : history;
   if (action.typical_seconds === null) return verb;
   const typical = duration(action.typical_seconds);
   return `${verb} · ${action.typical_seconds < 1 ? "" : "about "}${typical}`;
@@ -1694,20 +1699,22 @@ class TaskScreen {
     this.bar.hidden = percent === null;
     this.bar.setAttribute("aria-valuenow", String(percent ?? 0));
     /** @type {HTMLElement} */ (this.bar.firstElementChild).style.width = `${Math.min(100, Math.max(0, percent ?? 0))}%`;
-    const marks = { waiting: "○", running: "●", done: "✓", failed: "✕" };
+    const marks = { waiting: "○", running: "●", done: "✓", failed: "✕", stopped: "–" };
     this.steps.hidden = !task.steps.length;
     this.steps.replaceChildren(
-      ...task.steps.map((step) =>
-        h(
+      ...task.steps.map((step) => {
+        // A run that was lost or cancelled leaves a step in the middle: nothing runs any more.
+        const state = step.state === "running" && task.state === "finished" ? "stopped" : step.state;
+        const more = [step.seconds === null ? "" : duration(step.seconds), step.note ?? ""].filter(Boolean).join(" · ");
+        return h(
           "li",
-          { class: step.state, "aria-current": step.state === "running" ? "step" : null },
-          h("span", { class: "mark", "aria-hidden": "true" }, marks[step.state]),
-          h("span", { class: "hidden" }, `${step.state}: `),
+          { class: state, "aria-current": state === "running" ? "step" : null },
+          h("span", { class: "mark", "aria-hidden": "true" }, marks[state]),
+          h("span", { class: "hidden" }, `${state}: `),
           h("b", {}, step.name),
-          step.seconds === null ? null : ` ${duration(step.seconds)}`,
-          step.note ? ` ${step.note}` : null,
-        ),
-      ),
+          more ? ` ${more}` : null,
+        );
+      }),
     );
     const waiting = this.notices.querySelector(".waiting");
     if (task.state === "queued" && task.waiting_reason && !waiting)
