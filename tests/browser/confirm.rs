@@ -38,7 +38,9 @@ async fn a_dangerous_action_wants_the_name_of_the_host() {
     let browser = &stage.browser;
     stage.open_popup().await;
     browser.sign_in_inside("alice").await;
+    // A page laid over the frame could steal a click, so it opens in a tab of its own; the session is there already.
     browser.press("Run danger").await;
+    browser.enter_second_tab().await;
     browser.sees("Dangerous: type the host name web-1 to confirm").await;
     let enabled = "return [...root.querySelectorAll('button')].some((one) => one.textContent === 'Run on web-1' && !one.disabled)";
     let disabled = "return [...root.querySelectorAll('button')].some((one) => one.textContent === 'Run on web-1' && one.disabled)";

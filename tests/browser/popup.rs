@@ -1,5 +1,7 @@
 //! What a person does in the popup. The present frame is the one that holds the component; `enter_popup` goes there.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use thirtyfour::WebElement;
 
@@ -16,6 +18,17 @@ impl Browser {
         let frame = self.element("the popup is open", frame, vec![]).await;
         frame.enter_frame().await.unwrap();
         self.in_popup("the popup has loaded", "return root.querySelector('h1')", vec![]).await;
+    }
+
+    /// Goes to the tab that the popup has opened.
+    pub async fn enter_second_tab(&self) {
+        for _ in 0..500 {
+            if let [_, second] = self.driver.windows().await.unwrap().as_slice() {
+                return self.driver.switch_to_window(second.clone()).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no tab was opened");
     }
 
     /// Waits until a script that sees the component's `root` gives something true.
@@ -40,8 +53,14 @@ impl Browser {
         self.element(&format!("there is a button {name:?}"), &script, vec![json!(name)]).await
     }
 
-    /// Presses the button as soon as it can be pressed.
+    /// Presses the button as soon as it can be pressed. The page around makes the frame as high as its content, which
+    /// moves the buttons: a press in the middle of that would land beside.
     pub async fn press(&self, name: &str) {
+        let rest = "const seen = () => [innerHeight, root.querySelector('.popup').scrollHeight].join();
+            const before = seen();
+            return window === top || new Promise((go) => setTimeout(() => go(before === seen()), 100))";
+        self.button(name).await;
+        self.in_popup("the popup has its size", rest, vec![]).await;
         self.button(name).await.click().await.unwrap();
     }
 
