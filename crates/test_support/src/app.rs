@@ -6,8 +6,8 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use supervisor::TemporaryDirectory;
 use supervisor::process::{GuardedChild, ProcessSpec};
-use tempfile::TempDir;
 
 /// What a [`TestApp`] is made of.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct TestApp {
     /// Where the plugins are.
     pub plugins: PathBuf,
     programs: Vec<(&'static str, GuardedChild)>,
-    directory: TempDir,
+    directory: TemporaryDirectory,
 }
 
 impl TestApp {
@@ -157,8 +157,8 @@ fn settings_text(database: &TestDatabase, options: &AppOptions, base: &Path, lis
 }
 
 /// A directory below which the launcher's user can reach the plugins.
-fn readable_directory() -> TempDir {
-    let directory = tempfile::tempdir_in("/var/tmp").unwrap_or_else(|error| panic!("no directory: {error}"));
+fn readable_directory() -> TemporaryDirectory {
+    let directory = TemporaryDirectory::create(None).unwrap_or_else(|error| panic!("no directory: {error}"));
     set_mode(directory.path(), 0o755);
     directory
 }

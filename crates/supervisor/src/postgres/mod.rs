@@ -23,7 +23,7 @@ use crate::account::Account;
 use crate::process::{GuardedChild, ProcessSpec};
 use binaries::Binaries;
 use error::io_error;
-use temporary::TemporaryDirectory;
+pub use temporary::TemporaryDirectory;
 
 /// The only database user, with all rights; the socket's directory decides who gets in.
 pub const SUPERUSER: &str = "selfservice";

@@ -1,4 +1,4 @@
-//! Directories of servers for tests: made below `/var/tmp`, removed with the server, swept after a killed test.
+//! Directories of servers and programs for tests: made below `/var/tmp`, removed with them, swept after a killed test.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -20,7 +20,7 @@ pub struct TemporaryDirectory {
 impl TemporaryDirectory {
     /// Makes a new directory that `owner` (or we) can pass, after removing those that nobody uses any more.
     pub fn create(owner: Option<&Account>) -> Result<Self, PostgresError> {
-        let parent = parent(owner)?;
+        let parent = parent()?;
         // Held until this directory is marked as used: nobody sweeps it, or makes one while we sweep.
         let gate = File::create(parent.join(GATE)).map_err(io_error("can't create a file in", &parent))?;
         gate.lock().map_err(io_error("can't lock a file in", &parent))?;
@@ -57,9 +57,10 @@ const IN_USE: &str = "in_use";
 const GATE: &str = "lock";
 
 /// `/var/tmp/selfservice-test-<uid>`, which must be ours: anybody may make directories in `/var/tmp`.
-fn parent(owner: Option<&Account>) -> Result<PathBuf, PostgresError> {
+fn parent() -> Result<PathBuf, PostgresError> {
     let path = PathBuf::from(format!("/var/tmp/selfservice-test-{}", geteuid()));
-    let mode = if owner.is_some() { 0o711 } else { 0o700 };
+    // Root's servers and plugins run as other users.
+    let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
     match DirBuilder::new().mode(mode).create(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(io_error("can't create", path)(error));
