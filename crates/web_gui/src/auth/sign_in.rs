@@ -70,7 +70,11 @@ impl Client {
         let Attempt::Wait(seconds) = attempt else {
             return Ok(());
         };
-        tracing::warn!(address = self.address, seconds, "a sign-in was refused unseen: too many failed before it");
+        tracing::warn!(
+            address = self.address,
+            seconds,
+            "a sign-in was refused unseen: too many failed before it"
+        );
         Err(AppError::TooManyTries { seconds })
     }
 
