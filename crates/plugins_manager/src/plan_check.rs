@@ -66,15 +66,13 @@ fn approve(
             }
         })?;
     if plan.handler.revision != task.handler_revision || plan.handler.plugin != task.plugin {
-        return Err(rejected("the handler was changed after this was asked for"));
+        return Err(rejected("the handler has changed since this was asked for"));
     }
     if plan.argv != task.argv {
-        return Err(rejected("the command would be another one now than when this was asked for"));
+        return Err(rejected("the command has changed since this was asked for"));
     }
     if plan.hash() != task.plan_hash {
-        return Err(rejected(
-            "the host, its environments or what the plugin is told of it changed after this was asked for",
-        ));
+        return Err(rejected("the target has changed since this was asked for"));
     }
     let secrets = declared_secrets(macros, &plan.handler.secrets)?;
     Ok(Approved {
@@ -100,7 +98,7 @@ fn approve(
 }
 
 fn request_of(task: &Task) -> Result<(Request, Requester), Refused> {
-    let gone = |what: &str| rejected(&format!("{what} was deleted after this was asked for"));
+    let gone = |what: &str| rejected(&format!("{what} was deleted since this was asked for"));
     let parameters: BTreeMap<String, String> = serde_json::from_value(task.parameters.clone())
         .map_err(|error| rejected(&format!("the stored parameters are not understood: {error}")))?;
     Ok((

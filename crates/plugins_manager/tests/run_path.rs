@@ -175,9 +175,7 @@ fn what_changed_between_the_click_and_the_start_is_rejected() {
     bench.database.sql("UPDATE event_handlers SET enabled = false WHERE name = 'warning'");
     let mut bench = bench;
     bench.app.start_program("plugins_manager");
-    for (id, why) in
-        ids.into_iter().zip(["the handler was changed", "the command would be another one", "is gone"])
-    {
+    for (id, why) in ids.into_iter().zip(["the handler has changed", "the command has changed", "is gone"]) {
         let task = bench.finished(id);
         assert_eq!(task.result, Some(TaskResult::Rejected));
         assert!(task.result_text.as_ref().unwrap().contains(why), "{:?}", task.result_text);
