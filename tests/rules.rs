@@ -1,10 +1,6 @@
 //! The rules of `docs/ARCHITECTURE.md` that a compiler does not check: directions of dependencies, and what may be done
 //! where.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,17 +18,10 @@ fn sources(directory: &str) -> Vec<(String, String)> {
         for entry in fs::read_dir(&path).unwrap().map(Result::unwrap) {
             if entry.path().is_dir() {
                 waiting.push(entry.path());
-            } else if entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "rs")
-            {
+            } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(entry.path()).unwrap();
                 let program = text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned();
-                found.push((
-                    entry.path().strip_prefix(root()).unwrap().display().to_string(),
-                    program,
-                ));
+                found.push((entry.path().strip_prefix(root()).unwrap().display().to_string(), program));
             }
         }
     }
@@ -42,9 +31,7 @@ fn sources(directory: &str) -> Vec<(String, String)> {
 
 /// Crate folder -> names of its normal dependencies.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
-    let crates = fs::read_dir(root().join("crates"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
     crates
         .map(|path| {
             let manifest = fs::read_to_string(path.join("Cargo.toml")).unwrap();
@@ -54,10 +41,7 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
                 .take_while(|line| !line.starts_with('['))
                 .filter_map(|line| line.split(['.', ' ', '=']).next().filter(|name| !name.is_empty()))
                 .map(str::to_owned);
-            (
-                path.file_name().unwrap().to_str().unwrap().to_owned(),
-                names.collect(),
-            )
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), names.collect())
         })
         .collect()
 }
@@ -85,10 +69,7 @@ const PROGRAMS: [&str; 5] = ["data_loader", "plugins_manager", "schedulerd", "ta
 #[test]
 fn no_program_imports_another_program() {
     for (name, uses) in dependencies() {
-        let wrong: Vec<_> = uses
-            .iter()
-            .filter(|used| PROGRAMS.contains(&used.as_str()))
-            .collect();
+        let wrong: Vec<_> = uses.iter().filter(|used| PROGRAMS.contains(&used.as_str())).collect();
         assert!(wrong.is_empty(), "{name} depends on the program {wrong:?}");
     }
 }
@@ -96,10 +77,7 @@ fn no_program_imports_another_program() {
 #[test]
 fn test_support_is_only_a_dev_dependency() {
     for (name, uses) in dependencies() {
-        assert!(
-            !uses.contains(&"test_support".to_owned()),
-            "{name} ships test_support"
-        );
+        assert!(!uses.contains(&"test_support".to_owned()), "{name} ships test_support");
     }
 }
 
@@ -107,45 +85,29 @@ fn test_support_is_only_a_dev_dependency() {
 fn plugin_runner_knows_nothing_of_the_database_and_core_nothing_of_us() {
     let all = dependencies();
     let ours = |name: &str| {
-        all[name]
-            .iter()
-            .any(|used| all.contains_key(used) || used == "selfservice_core" || used == "diesel")
+        all[name].iter().any(|used| all.contains_key(used) || used == "selfservice_core" || used == "diesel")
     };
     assert!(!ours("plugin_runner"), "{:?}", all["plugin_runner"]);
-    let core: Vec<_> = all["core"]
-        .iter()
-        .filter(|used| all.contains_key(*used))
-        .collect();
+    let core: Vec<_> = all["core"].iter().filter(|used| all.contains_key(*used)).collect();
     assert!(core.is_empty(), "core depends on {core:?}");
 }
 
 #[test]
 fn diesel_and_sql_stay_in_core() {
     for (name, uses) in dependencies() {
-        let wrong = uses
-            .iter()
-            .any(|used| used.starts_with("diesel") || used == "pq-sys" || used == "r2d2");
+        let wrong = uses.iter().any(|used| used.starts_with("diesel") || used == "pq-sys" || used == "r2d2");
         assert!(
             !wrong || matches!(name.as_str(), "core" | "test_support"),
             "{name} uses the database by itself"
         );
     }
-    let sql = [
-        "\"SELECT ",
-        "\"INSERT INTO",
-        "\"UPDATE ",
-        "\"DELETE FROM",
-        "sql_query(",
-    ];
+    let sql = ["\"SELECT ", "\"INSERT INTO", "\"UPDATE ", "\"DELETE FROM", "sql_query("];
     let found = offenders(
         &["crates"],
         &sql,
         &["crates/core/", "crates/test_support/", "crates/supervisor/src/postgres/"],
     );
-    let found: Vec<_> = found
-        .into_iter()
-        .filter(|line| !line.contains("/tests/"))
-        .collect();
+    let found: Vec<_> = found.into_iter().filter(|line| !line.contains("/tests/")).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -159,19 +121,14 @@ fn only_the_queue_moves_a_task_between_states() {
 #[test]
 fn actix_and_templates_stay_in_web_gui_and_only_it_is_async() {
     for (name, uses) in dependencies() {
-        let wrong = uses
-            .iter()
-            .any(|used| used.starts_with("actix") || used == "askama" || used == "tokio");
+        let wrong = uses.iter().any(|used| used.starts_with("actix") || used == "askama" || used == "tokio");
         assert!(
             !wrong || matches!(name.as_str(), "web_gui" | "test_support"),
             "{name} uses the web's libraries"
         );
     }
-    let found = offenders(
-        &["crates"],
-        &["async fn", "async move"],
-        &["crates/web_gui/", "crates/test_support/"],
-    );
+    let found =
+        offenders(&["crates"], &["async fn", "async move"], &["crates/web_gui/", "crates/test_support/"]);
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -190,34 +147,22 @@ fn processes_are_started_and_the_environment_is_read_in_few_places() {
             "crates/web_gui/tests/",
         ],
     );
-    let starts: Vec<_> = starts
-        .into_iter()
-        .filter(|line| !line.contains("clap::Command"))
-        .collect();
+    let starts: Vec<_> = starts.into_iter().filter(|line| !line.contains("clap::Command")).collect();
     assert!(starts.is_empty(), "{starts:#?}");
     let reads = offenders(
         &["crates"],
         &["env::var(", "env::var_os(", "env::vars("],
         &["crates/core/src/config/", "crates/test_support/"],
     );
-    let reads: Vec<_> = reads
-        .into_iter()
-        .filter(|line| !line.contains("/main.rs:") && !line.contains("/tests/"))
-        .collect();
+    let reads: Vec<_> =
+        reads.into_iter().filter(|line| !line.contains("/main.rs:") && !line.contains("/tests/")).collect();
     assert!(reads.is_empty(), "{reads:#?}");
 }
 
 #[test]
 fn there_is_no_shell_in_front_of_a_command() {
-    let found = offenders(
-        &["crates"],
-        &["\"sh\"", "\"/bin/sh\"", "\"bash\""],
-        &["crates/test_support/"],
-    );
-    let found: Vec<_> = found
-        .into_iter()
-        .filter(|line| !line.contains("/tests/"))
-        .collect();
+    let found = offenders(&["crates"], &["\"sh\"", "\"/bin/sh\"", "\"bash\""], &["crates/test_support/"]);
+    let found: Vec<_> = found.into_iter().filter(|line| !line.contains("/tests/")).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -226,40 +171,25 @@ fn mains_are_tables_of_contents() {
     for name in ["plugins_manager", "schedulerd", "web_gui"] {
         let text = fs::read_to_string(root().join(format!("crates/{name}/src/main.rs"))).unwrap();
         let program = text.split("#[cfg(test)]").next().unwrap();
-        assert!(
-            program.lines().count() <= 60,
-            "{name}/src/main.rs has {} lines",
-            program.lines().count()
-        );
+        assert!(program.lines().count() <= 60, "{name}/src/main.rs has {} lines", program.lines().count());
     }
 }
 
 #[test]
 fn every_link_between_our_documents_leads_somewhere() {
-    let mut documents: Vec<PathBuf> = fs::read_dir(root().join("docs"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let mut documents: Vec<PathBuf> =
+        fs::read_dir(root().join("docs")).unwrap().map(|e| e.unwrap().path()).collect();
     documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
-    for document in documents
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+    for document in
+        documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"))
     {
         let text = fs::read_to_string(document).unwrap();
-        for target in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split([')', '#']).next())
-        {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             if target.is_empty() || target.contains("://") {
                 continue;
             }
             let path = document.parent().unwrap().join(target);
-            assert!(
-                path.exists(),
-                "{} links to {target}, which is not there",
-                document.display()
-            );
+            assert!(path.exists(), "{} links to {target}, which is not there", document.display());
         }
     }
 }

@@ -20,20 +20,10 @@ fn plugins() -> Vec<String> {
 
 #[test]
 fn all_plugins_of_the_handbook_are_there() {
-    let wanted = [
-        "demo_result.sh",
-        "disk_usage.sh",
-        "http.sh",
-        "load.sh",
-        "ssh.sh",
-        "steps.sh",
-    ];
+    let wanted = ["demo_result.sh", "disk_usage.sh", "http.sh", "load.sh", "ssh.sh", "steps.sh"];
     let there = plugins();
     for name in wanted {
-        assert!(
-            there.iter().any(|plugin| plugin == name),
-            "{name} is missing or not executable"
-        );
+        assert!(there.iter().any(|plugin| plugin == name), "{name} is missing or not executable");
     }
 }
 
@@ -42,10 +32,7 @@ fn help_is_printed_and_ends_with_ok() {
     for name in plugins() {
         let ended = Plugin::new(&name).args(["--help"]).run();
         assert_eq!(ended.code, 0, "{name}: {ended:?}");
-        assert!(
-            ended.first_line().starts_with(&format!("Usage: {name}")),
-            "{name}: {ended:?}"
-        );
+        assert!(ended.first_line().starts_with(&format!("Usage: {name}")), "{name}: {ended:?}");
         assert_eq!(ended.stderr, "", "{name}");
     }
 }
@@ -53,19 +40,11 @@ fn help_is_printed_and_ends_with_ok() {
 #[test]
 fn bad_arguments_are_one_line_and_exit_3() {
     for name in plugins() {
-        for bad in [
-            &["--no-such-option", "x"][..],
-            &["stray\nword"],
-            &["--no-value"],
-            &["@/etc/passwd"],
-        ] {
+        for bad in [&["--no-such-option", "x"][..], &["stray\nword"], &["--no-value"], &["@/etc/passwd"]] {
             let ended = Plugin::new(&name).args(bad).run();
             assert_eq!(ended.code, 3, "{name} {bad:?}: {ended:?}");
             assert_eq!(ended.text().lines().count(), 1, "{name} {bad:?}: {ended:?}");
-            assert!(
-                ended.first_line().starts_with("UNKNOWN - "),
-                "{name} {bad:?}: {ended:?}"
-            );
+            assert!(ended.first_line().starts_with("UNKNOWN - "), "{name} {bad:?}: {ended:?}");
             assert_eq!(ended.stderr, "", "{name} {bad:?}");
         }
     }
@@ -83,32 +62,19 @@ fn a_missing_value_is_named() {
     ] {
         let ended = Plugin::new(name).args([option]).run();
         assert_eq!(ended.code, 3, "{name}");
-        assert!(
-            ended.first_line().contains(&format!("{option} needs a value")),
-            "{ended:?}"
-        );
+        assert!(ended.first_line().contains(&format!("{option} needs a value")), "{ended:?}");
     }
 }
 
 #[test]
 fn every_shell_script_is_shellcheck_clean() {
     let scripts = shell_scripts(&repository());
-    assert!(
-        scripts.iter().any(|path| path.ends_with("plugins/lib.sh")),
-        "{scripts:?}"
-    );
-    let checked = Command::new("shellcheck")
-        .current_dir(repository())
-        .args(&scripts)
-        .output();
+    assert!(scripts.iter().any(|path| path.ends_with("plugins/lib.sh")), "{scripts:?}");
+    let checked = Command::new("shellcheck").current_dir(repository()).args(&scripts).output();
     let Ok(checked) = checked else {
         panic!("shellcheck is missing: install the package shellcheck (`make test` does)");
     };
-    assert!(
-        checked.status.success(),
-        "{}",
-        String::from_utf8_lossy(&checked.stdout)
-    );
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }
 
 /// All *.sh of the repository; what is built, installed or hidden is not ours.

@@ -8,10 +8,7 @@ use crate::http_server::Server;
 use crate::run::{Ended, Plugin};
 
 fn http(server: &Server, path: &str, rest: &[&str]) -> Ended {
-    Plugin::new("http.sh")
-        .args(["--url", &format!("{}{path}", server.url)])
-        .args(rest)
-        .run()
+    Plugin::new("http.sh").args(["--url", &format!("{}{path}", server.url)]).args(rest).run()
 }
 
 #[test]
@@ -29,12 +26,7 @@ fn the_status_decides() {
     ] {
         let ended = http(&server, &format!("/status/{status}"), rest);
         assert_eq!(ended.code, code, "{status} {rest:?}: {ended:?}");
-        assert!(
-            ended
-                .first_line()
-                .contains(&format!("/status/{status}: {status} in ")),
-            "{ended:?}"
-        );
+        assert!(ended.first_line().contains(&format!("/status/{status}: {status} in ")), "{ended:?}");
         assert!(ended.first_line().contains("| 'time'="), "{ended:?}");
     }
 }
@@ -51,11 +43,7 @@ fn a_redirect_is_shown_and_not_followed() {
 fn chunks_and_any_bytes_are_printed_as_they_are() {
     let server = Server::start();
     assert!(http(&server, "/chunked", &[]).text().ends_with("\none two\n"));
-    assert!(
-        http(&server, "/binary", &[])
-            .stdout
-            .ends_with(b"\n\x00\xff\n\x1b[\n")
-    );
+    assert!(http(&server, "/binary", &[]).stdout.ends_with(b"\n\x00\xff\n\x1b[\n"));
 }
 
 #[test]
@@ -65,11 +53,7 @@ fn an_endless_answer_is_cut_and_said_so() {
     assert_eq!(ended.code, 0, "{ended:?}");
     let printed = ended.stdout.iter().filter(|byte| **byte == b'x').count();
     assert!((1000..1100).contains(&printed), "{printed}");
-    assert!(
-        ended
-            .text()
-            .ends_with("[the rest of the answer was left out after 1000 bytes]\n")
-    );
+    assert!(ended.text().ends_with("[the rest of the answer was left out after 1000 bytes]\n"));
 }
 
 #[test]
@@ -90,17 +74,11 @@ fn no_whole_answer_is_unknown_with_the_reason() {
     let ended = Plugin::new("http.sh").args(["--url", &url]).run();
     assert_eq!(ended.code, 3);
     assert!(ended.first_line().contains("refused"), "{ended:?}");
-    let ended = Plugin::new("http.sh")
-        .args(["--url", &url, "--trouble", "critical"])
-        .run();
+    let ended = Plugin::new("http.sh").args(["--url", &url, "--trouble", "critical"]).run();
     assert_eq!(ended.code, 2);
-    let ended = Plugin::new("http.sh")
-        .args(["--url", "http://no-such-host.invalid/"])
-        .run();
+    let ended = Plugin::new("http.sh").args(["--url", "http://no-such-host.invalid/"]).run();
     assert!(ended.first_line().contains("could not be resolved"), "{ended:?}");
-    let ended = Plugin::new("http.sh")
-        .args(["--url", &server.url.replace("http:", "https:")])
-        .run();
+    let ended = Plugin::new("http.sh").args(["--url", &server.url.replace("http:", "https:")]).run();
     assert!(ended.first_line().contains("TLS failed"), "{ended:?}");
 }
 
@@ -108,11 +86,7 @@ fn no_whole_answer_is_unknown_with_the_reason() {
 fn hostile_values_fill_one_segment_and_one_query_value() {
     for value in hostile::VALUES {
         let server = Server::start();
-        let ended = http(
-            &server,
-            "/a/{}/z",
-            &["--segment", value, "--query", &format!("q={value}")],
-        );
+        let ended = http(&server, "/a/{}/z", &["--segment", value, "--query", &format!("q={value}")]);
         if value.is_empty() || value.chars().any(|character| character.is_ascii_control()) {
             assert_eq!(ended.code, 3, "{value:?}: {ended:?}");
             assert!(server.requests().is_empty(), "{value:?}");
@@ -120,10 +94,7 @@ fn hostile_values_fill_one_segment_and_one_query_value() {
         }
         assert_eq!(ended.code, 0, "{value:?}: {ended:?}");
         let encoded = encode(value);
-        assert_eq!(
-            server.only_request().line,
-            format!("GET /a/{encoded}/z?q={encoded} HTTP/1.1")
-        );
+        assert_eq!(server.only_request().line, format!("GET /a/{encoded}/z?q={encoded} HTTP/1.1"));
     }
 }
 
@@ -146,25 +117,14 @@ fn hostile_bodies_arrive_byte_for_byte() {
         http(&server, "/", &["--body", value]);
         assert_eq!(server.only_request().body, value.as_bytes(), "{value:?}");
         let server = Server::start();
-        http(
-            &server,
-            "/",
-            &["--json-field", &format!("k={value}"), "--json-field", "last=1"],
-        );
+        http(&server, "/", &["--json-field", &format!("k={value}"), "--json-field", "last=1"]);
         let request = server.only_request();
         let json: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(json, serde_json::json!({"k": value, "last": "1"}));
         assert_eq!(request.header("Content-Type"), Some("application/json"));
         let server = Server::start();
-        http(
-            &server,
-            "/",
-            &["--form", &format!("k={value}"), "--form", "last=1"],
-        );
-        assert_eq!(
-            server.only_request().body,
-            format!("k={}&last=1", encode(value)).as_bytes()
-        );
+        http(&server, "/", &["--form", &format!("k={value}"), "--form", "last=1"]);
+        assert_eq!(server.only_request().body, format!("k={}&last=1", encode(value)).as_bytes());
     }
 }
 
@@ -178,22 +138,11 @@ fn a_header_is_one_header_or_refused() {
             assert!(server.requests().is_empty(), "{value:?}");
         } else {
             let request = server.only_request();
-            assert_eq!(
-                request.header("X-Value"),
-                Some(value.trim_start_matches(' ')),
-                "{value:?}"
-            );
+            assert_eq!(request.header("X-Value"), Some(value.trim_start_matches(' ')), "{value:?}");
             assert!(request.header("X-Injected").is_none());
         }
     }
-    for header in [
-        "@/etc/passwd",
-        "@/etc/passwd: x",
-        "no colon",
-        ": x",
-        "X Y: z",
-        "X-Empty:",
-    ] {
+    for header in ["@/etc/passwd", "@/etc/passwd: x", "no colon", ": x", "X Y: z", "X-Empty:"] {
         let server = Server::start();
         assert_eq!(http(&server, "/", &["--header", header]).code, 3, "{header}");
         assert!(server.requests().is_empty(), "{header}");
@@ -233,9 +182,7 @@ fn other_schemes_hosts_pasted_into_and_climbing_paths_are_refused() {
         assert!(ended.first_line().contains("(see --help)"), "{url}: {ended:?}");
     }
     for segment in [".", "..", ""] {
-        let ended = Plugin::new("http.sh")
-            .args(["--url", "http://127.0.0.1/{}", "--segment", segment])
-            .run();
+        let ended = Plugin::new("http.sh").args(["--url", "http://127.0.0.1/{}", "--segment", segment]).run();
         assert_eq!(ended.code, 3, "{segment}: {ended:?}");
     }
 }
@@ -269,23 +216,13 @@ fn secrets_sign_in_and_are_never_printed() {
         assert!(!ended.text().contains("s3cr"), "{ended:?}");
     }
     let requests = server.requests();
-    assert_eq!(
-        requests[0].header("Authorization"),
-        Some(format!("Bearer {secret}").as_str())
-    );
-    assert_eq!(
-        requests[1].header("Authorization"),
-        Some("Basic amFuZTpzM2NyImV0XCAkKGlkKQ==")
-    );
+    assert_eq!(requests[0].header("Authorization"), Some(format!("Bearer {secret}").as_str()));
+    assert_eq!(requests[1].header("Authorization"), Some("Basic amFuZTpzM2NyImV0XCAkKGlkKQ=="));
     assert_eq!(requests[2].header("X-Api-Key"), Some(secret));
 
-    let missing = Plugin::new("http.sh")
-        .args(["--url", &url, "--bearer-secret", "OTHER"])
-        .run();
+    let missing = Plugin::new("http.sh").args(["--url", &url, "--bearer-secret", "OTHER"]).run();
     assert_eq!(missing.code, 3);
-    let odd = Plugin::new("http.sh")
-        .args(["--url", &url, "--bearer-secret", "X:-$(id)"])
-        .run();
+    let odd = Plugin::new("http.sh").args(["--url", &url, "--bearer-secret", "X:-$(id)"]).run();
     assert_eq!(odd.code, 3);
 }
 
@@ -293,12 +230,7 @@ fn secrets_sign_in_and_are_never_printed() {
 fn nothing_of_the_request_stands_in_curls_argv() {
     let server = Server::start();
     let running = Plugin::new("http.sh")
-        .args([
-            "--url",
-            &format!("{}/silent", server.url),
-            "--bearer-secret",
-            "TOKEN",
-        ])
+        .args(["--url", &format!("{}/silent", server.url), "--bearer-secret", "TOKEN"])
         .args(["--body", "the body that is looked for"])
         .env("SELFSERVICE_SECRET_TOKEN", "the-secret-that-is-looked-for")
         .start();
@@ -312,9 +244,7 @@ fn nothing_of_the_request_stands_in_curls_argv() {
     running.cancel();
     assert!(!curls.is_empty());
     assert!(
-        curls
-            .iter()
-            .all(|command| !command.contains("looked") && !command.contains("127.0.0.1")),
+        curls.iter().all(|command| !command.contains("looked") && !command.contains("127.0.0.1")),
         "{curls:?}"
     );
     let ended = running.end();
@@ -326,30 +256,17 @@ fn nothing_of_the_request_stands_in_curls_argv() {
 fn a_check_changes_nothing() {
     let server = Server::start();
     for (status, code) in [("200", 0), ("405", 0), ("401", 2), ("403", 2), ("500", 1)] {
-        let ended = http(
-            &server,
-            &format!("/status/{status}"),
-            &["--method", "DELETE", "--check"],
-        );
+        let ended = http(&server, &format!("/status/{status}"), &["--method", "DELETE", "--check"]);
         assert_eq!(ended.code, code, "{status}: {ended:?}");
     }
-    assert!(
-        server
-            .requests()
-            .iter()
-            .all(|request| request.line.starts_with("HEAD "))
-    );
+    assert!(server.requests().iter().all(|request| request.line.starts_with("HEAD ")));
 }
 
 #[test]
 fn a_large_body_arrives_whole() {
     let server = Server::start();
     let body = "0123456789".repeat(12_000);
-    let ended = http(
-        &server,
-        "/",
-        &["--json", &format!("{{\"k\":\"{body}\"}}"), "--method", "PUT"],
-    );
+    let ended = http(&server, "/", &["--json", &format!("{{\"k\":\"{body}\"}}"), "--method", "PUT"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     let request = server.only_request();
     assert!(request.line.starts_with("PUT "));

@@ -22,9 +22,7 @@ pub struct Request {
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         let wanted = format!("{name}: ");
-        self.headers
-            .iter()
-            .find_map(|header| header.strip_prefix(wanted.as_str()))
+        self.headers.iter().find_map(|header| header.strip_prefix(wanted.as_str()))
     }
 }
 
@@ -74,14 +72,8 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
             header => headers.push(header),
         }
     }
-    let mut request = Request {
-        line,
-        headers,
-        body: Vec::new(),
-    };
-    let length = request
-        .header("Content-Length")
-        .map_or(0, |length| length.parse().unwrap());
+    let mut request = Request { line, headers, body: Vec::new() };
+    let length = request.header("Content-Length").map_or(0, |length| length.parse().unwrap());
     request.body.resize(length, 0);
     reader.read_exact(&mut request.body).ok()?;
     Some(request)

@@ -23,12 +23,7 @@ fn fifo(directory: &TempDir) -> std::path::PathBuf {
 
 /// Open for both, so that it never blocks and never sees the end of the file.
 fn reader(path: &Path) -> File {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)
-        .unwrap()
+    OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).unwrap()
 }
 
 fn lines(reader: &mut File) -> Vec<Value> {
@@ -37,11 +32,7 @@ fn lines(reader: &mut File) -> Vec<Value> {
     while let Ok(count) = reader.read(&mut buffer) {
         bytes.extend_from_slice(&buffer[..count]);
     }
-    String::from_utf8(bytes)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -49,10 +40,7 @@ fn steps_reports_its_plan_and_percent() {
     let directory = tempfile::tempdir().unwrap();
     let path = fifo(&directory);
     let mut reader = reader(&path);
-    let ended = Plugin::new("steps.sh")
-        .args(["--seconds", "1"])
-        .env("SELFSERVICE_PROGRESS", &path)
-        .run();
+    let ended = Plugin::new("steps.sh").args(["--seconds", "1"]).env("SELFSERVICE_PROGRESS", &path).run();
     assert_eq!(ended.code, 0, "{ended:?}");
     let lines = lines(&mut reader);
     assert_eq!(lines[0], json!({"steps": ["Prepare", "Work", "Verify"]}));
@@ -63,15 +51,8 @@ fn steps_reports_its_plan_and_percent() {
 #[test]
 fn a_fifo_without_a_reader_or_a_wrong_path_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    for path in [
-        fifo(&directory),
-        directory.path().join("missing"),
-        directory.path().to_owned(),
-    ] {
-        let ended = Plugin::new("steps.sh")
-            .args(["--seconds", "1"])
-            .env("SELFSERVICE_PROGRESS", &path)
-            .run();
+    for path in [fifo(&directory), directory.path().join("missing"), directory.path().to_owned()] {
+        let ended = Plugin::new("steps.sh").args(["--seconds", "1"]).env("SELFSERVICE_PROGRESS", &path).run();
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{path:?}");
     }
 }
@@ -80,12 +61,7 @@ fn a_fifo_without_a_reader_or_a_wrong_path_changes_nothing() {
 fn script(directory: &TempDir, text: &str) -> Command {
     let plugin = directory.path().join("own.sh");
     let mut file = File::create(&plugin).unwrap();
-    writeln!(
-        file,
-        ". {}\n{text}",
-        repository().join("plugins/lib.sh").display()
-    )
-    .unwrap();
+    writeln!(file, ". {}\n{text}", repository().join("plugins/lib.sh").display()).unwrap();
     let mut command = Command::new("sh");
     command.arg(plugin).process_group(0).stdin(Stdio::null());
     command
@@ -112,15 +88,10 @@ fn a_reader_that_stopped_reading_does_not_hold_the_plugin_up() {
 #[test]
 fn hostile_values_are_valid_json_and_arrive() {
     let directory = tempfile::tempdir().unwrap();
-    let mut command = script(
-        &directory,
-        "for value; do json_string \"$value\"; printf '%s\\n' \"$json\"; done",
-    );
+    let mut command =
+        script(&directory, "for value; do json_string \"$value\"; printf '%s\\n' \"$json\"; done");
     let output = command.args(hostile::VALUES).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let values: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let values: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(values, hostile::VALUES);
 }

@@ -78,13 +78,7 @@ impl Plugin {
             text
         });
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Running {
-            child,
-            stdout,
-            read: Vec::new(),
-            errors: Some(errors),
-            directory: self.directory,
-        }
+        Running { child, stdout, read: Vec::new(), errors: Some(errors), directory: self.directory }
     }
 
     pub fn run(self) -> Ended {
@@ -107,10 +101,7 @@ impl Running {
         loop {
             let mut line = Vec::new();
             if self.stdout.read_until(b'\n', &mut line).unwrap() == 0 {
-                panic!(
-                    "no line starts with {start:?} in {:?}",
-                    String::from_utf8_lossy(&self.read)
-                );
+                panic!("no line starts with {start:?} in {:?}", String::from_utf8_lossy(&self.read));
             }
             self.read.extend_from_slice(&line);
             let text = String::from_utf8_lossy(&line);

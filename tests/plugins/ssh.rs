@@ -27,10 +27,8 @@ fn hostile_values_reach_the_remote_argv_byte_for_byte() {
     let server = Sshd::start().unwrap();
     let ended = remote(&server, &["printf", "%s\\0"]).args(hostile::VALUES).run();
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
-    let expected: Vec<u8> = hostile::VALUES
-        .iter()
-        .flat_map(|value| [value.as_bytes(), b"\0"].concat())
-        .collect();
+    let expected: Vec<u8> =
+        hostile::VALUES.iter().flat_map(|value| [value.as_bytes(), b"\0"].concat()).collect();
     assert_eq!(ended.stdout, expected);
 }
 
@@ -71,19 +69,12 @@ fn what_failed_in_the_connection_is_told_apart() {
     let other = Sshd::start().unwrap();
     let key = fs::read_to_string(&other.known_hosts).unwrap();
     let keys = tempfile::NamedTempFile::new().unwrap();
-    fs::write(
-        keys.path(),
-        key.replace(&other.port.to_string(), &server.port.to_string()),
-    )
-    .unwrap();
+    fs::write(keys.path(), key.replace(&other.port.to_string(), &server.port.to_string())).unwrap();
     let wrong = keys.path().to_str().unwrap();
     for (options, sentence) in [
         (&["--known-hosts", "/dev/null"][..], "is not trusted yet"),
         (&["--known-hosts", wrong], "differs from the trusted one"),
-        (
-            &["--known-hosts", wrong, "--accept-new"],
-            "differs from the trusted one",
-        ),
+        (&["--known-hosts", wrong, "--accept-new"], "differs from the trusted one"),
         (&["--identity", other.identity.to_str().unwrap()], "login: "),
         (&["--port", "1"], "refused: "),
         (&["--host", "no-such-host.invalid"], "name: "),
@@ -91,10 +82,7 @@ fn what_failed_in_the_connection_is_told_apart() {
     ] {
         let ended = ssh(&server, options).args(["--", "true"]).run();
         assert_eq!(ended.code, 3, "{options:?}: {ended:?}");
-        assert!(
-            ended.first_line().starts_with("UNKNOWN - "),
-            "{options:?}: {ended:?}"
-        );
+        assert!(ended.first_line().starts_with("UNKNOWN - "), "{options:?}: {ended:?}");
         assert!(ended.first_line().contains(sentence), "{options:?}: {ended:?}");
     }
 }
@@ -105,25 +93,10 @@ fn accept_new_stores_the_key() {
     let directory = tempfile::tempdir().unwrap();
     let keys = directory.path().join("known hosts");
     let keys = keys.to_str().unwrap();
-    let options = [
-        "--known-hosts",
-        keys,
-        "--accept-new",
-        "--host-key-alias",
-        "db-prod-03",
-        "--",
-        "true",
-    ];
+    let options = ["--known-hosts", keys, "--accept-new", "--host-key-alias", "db-prod-03", "--", "true"];
     assert_eq!(ssh(&server, &options).run().code, 0);
     assert!(fs::read_to_string(keys).unwrap().starts_with("db-prod-03 "));
-    let options = [
-        "--known-hosts",
-        keys,
-        "--host-key-alias",
-        "db-prod-03",
-        "--",
-        "true",
-    ];
+    let options = ["--known-hosts", keys, "--host-key-alias", "db-prod-03", "--", "true"];
     assert_eq!(ssh(&server, &options).run().code, 0);
 }
 
@@ -131,25 +104,13 @@ fn accept_new_stores_the_key() {
 fn odd_hosts_users_and_files_are_refused() {
     let server = Sshd::start().unwrap();
     for value in hostile::VALUES {
-        for option in [
-            "--host",
-            "--user",
-            "--identity",
-            "--known-hosts",
-            "--sudo",
-            "--host-key-alias",
-        ] {
+        for option in ["--host", "--user", "--identity", "--known-hosts", "--sudo", "--host-key-alias"] {
             let ended = ssh(&server, &[option, value, "--", "true"]).run();
             assert_eq!(ended.code, 3, "{option} {value:?}: {ended:?}");
             assert_eq!(ended.text().lines().count(), 1, "{ended:?}");
         }
     }
-    for bad in [
-        &["--"][..],
-        &["--", ""],
-        &["true"],
-        &["--port", "0", "--", "true"],
-    ] {
+    for bad in [&["--"][..], &["--", ""], &["true"], &["--port", "0", "--", "true"]] {
         assert_eq!(ssh(&server, bad).run().code, 3, "{bad:?}");
     }
 }
@@ -164,12 +125,7 @@ fn check_signs_in_and_runs_nothing() {
     assert!(!witness.exists());
     assert_eq!(ssh(&server, &["--check"]).run().code, 0);
     assert_eq!(ssh(&server, &["--check", "--", "no-such-command"]).run().code, 2);
-    assert_eq!(
-        ssh(&server, &["--check", "--known-hosts", "/dev/null"])
-            .run()
-            .code,
-        3
-    );
+    assert_eq!(ssh(&server, &["--check", "--known-hosts", "/dev/null"]).run().code, 3);
 }
 
 /// Starts a command that prints `pids <its own> <its child's>` and then does as told when it gets TERM.
@@ -206,10 +162,7 @@ fn a_command_that_ignores_term_is_killed_remotely() {
     running.cancel();
     let ended = running.end();
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(
-        ended.text().contains("ended by KILL after 1 s, confirmed"),
-        "{ended:?}"
-    );
+    assert!(ended.text().contains("ended by KILL after 1 s, confirmed"), "{ended:?}");
     assert!(!pids.iter().any(|pid| alive(*pid)), "{pids:?}");
 }
 
@@ -224,10 +177,7 @@ fn a_lost_connection_is_unknown() {
         let _ended = group.map(|group| killpg(group, Signal::SIGKILL));
     }
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(
-        ended.text().contains("was lost while the command ran"),
-        "{ended:?}"
-    );
+    assert!(ended.text().contains("was lost while the command ran"), "{ended:?}");
 }
 
 #[test]

@@ -60,9 +60,7 @@ pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
         // The parameters are those of the hash, so a password that was hashed with others stays right.
         Some(hash) => argon2()
             .and_then(|argon2| {
-                argon2
-                    .verify_password(password.as_bytes(), &hash)
-                    .map_err(CredentialError::Hash)
+                argon2.verify_password(password.as_bytes(), &hash).map_err(CredentialError::Hash)
             })
             .is_ok(),
         None => {
@@ -73,10 +71,7 @@ pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
 }
 
 fn hashed(password: &str) -> Result<String, CredentialError> {
-    argon2()?
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(CredentialError::Hash)
+    argon2()?.hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(CredentialError::Hash)
 }
 
 fn argon2() -> Result<Argon2<'static>, CredentialError> {
@@ -127,18 +122,12 @@ impl ApiToken {
         let (before, checksum) = text.rsplit_once('_')?;
         let (id, secret) = before.strip_prefix(TOKEN_START)?.split_once('_')?;
         let is_hex = |part: &str, length| {
-            part.len() == length
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
         let whole = is_hex(id, TOKEN_ID_LENGTH)
             && is_hex(secret, TOKEN_SECRET_LENGTH)
             && checksum == checksum_of(before);
-        whole.then(|| Self {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-        })
+        whole.then(|| Self { id: id.to_owned(), secret: secret.to_owned() })
     }
 
     /// The part that names the token; no secret.
@@ -161,9 +150,7 @@ impl ApiToken {
 
 impl std::fmt::Debug for ApiToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiToken")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("ApiToken").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

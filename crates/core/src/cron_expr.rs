@@ -63,46 +63,19 @@ impl FromStr for CronExpr {
             value: weekday.to_owned(),
             allowed: "0 to 7, SUN to SAT, ranges, lists and steps",
         })?;
-        check(
-            "minute",
-            minute,
-            "0 to 59, ranges, lists and steps",
-            &format!("0 {minute} * * * *"),
-        )?;
-        check(
-            "hour",
-            hour,
-            "0 to 23, ranges, lists and steps",
-            &format!("0 0 {hour} * * *"),
-        )?;
-        check(
-            "day",
-            day,
-            "1 to 31, ranges, lists and steps",
-            &format!("0 0 0 {day} * *"),
-        )?;
-        check(
-            "month",
-            month,
-            "1 to 12, JAN to DEC, ranges, lists and steps",
-            &format!("0 0 0 1 {month} *"),
-        )?;
+        check("minute", minute, "0 to 59, ranges, lists and steps", &format!("0 {minute} * * * *"))?;
+        check("hour", hour, "0 to 23, ranges, lists and steps", &format!("0 0 {hour} * * *"))?;
+        check("day", day, "1 to 31, ranges, lists and steps", &format!("0 0 0 {day} * *"))?;
+        check("month", month, "1 to 12, JAN to DEC, ranges, lists and steps", &format!("0 0 0 1 {month} *"))?;
         // crontab(5): a field that begins with `*` does not restrict.
         let either = !day.starts_with('*') && !weekday.starts_with('*');
-        let days: &[(&str, &str)] = if either {
-            &[(day, "*"), ("*", &names)]
-        } else {
-            &[(day, &names)]
-        };
+        let days: &[(&str, &str)] = if either { &[(day, "*"), ("*", &names)] } else { &[(day, &names)] };
         let schedules = days
             .iter()
             .map(|(day, weekday)| Schedule::from_str(&format!("0 {minute} {hour} {day} {month} {weekday}")))
             .collect::<Result<_, _>>()
             .map_err(|_| CronError::Form(text.to_owned()))?;
-        Ok(Self {
-            schedules,
-            every_hour: hour.starts_with('*'),
-        })
+        Ok(Self { schedules, every_hour: hour.starts_with('*') })
     }
 }
 
@@ -114,10 +87,7 @@ impl CronExpr {
         // Wall-clock time jumps by at most three hours anywhere in the IANA database's present rules; so the answer
         // lies behind a wall-clock time no earlier than this.
         let start = after.with_timezone(zone).naive_local() - Duration::hours(3);
-        self.schedules
-            .iter()
-            .filter_map(|schedule| self.next_of(schedule, start, after, zone))
-            .min()
+        self.schedules.iter().filter_map(|schedule| self.next_of(schedule, start, after, zone)).min()
     }
 
     fn next_of<Z: TimeZone>(
@@ -132,12 +102,7 @@ impl CronExpr {
             if best.is_some_and(|(_, found)| wall > found + Duration::hours(3)) {
                 break;
             }
-            for time in self
-                .real_times(wall, zone)
-                .into_iter()
-                .flatten()
-                .filter(|time| *time > after)
-            {
+            for time in self.real_times(wall, zone).into_iter().flatten().filter(|time| *time > after) {
                 if best.is_none_or(|(earliest, _)| time < earliest) {
                     best = Some((time, wall));
                 }
@@ -159,23 +124,16 @@ impl CronExpr {
 fn end_of_gap<Z: TimeZone>(wall: NaiveDateTime, zone: &Z) -> Option<DateTime<Z>> {
     let start_of_minute = wall;
     (1..=180).find_map(|minutes| {
-        zone.from_local_datetime(&(start_of_minute + Duration::minutes(minutes)))
-            .earliest()
+        zone.from_local_datetime(&(start_of_minute + Duration::minutes(minutes))).earliest()
     })
 }
 
 fn check(field: &'static str, value: &str, allowed: &'static str, alone: &str) -> Result<(), CronError> {
-    let plain = value
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | ',' | '-' | '/'));
+    let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | ',' | '-' | '/'));
     if plain && Schedule::from_str(alone).is_ok() {
         return Ok(());
     }
-    Err(CronError::Field {
-        field,
-        value: value.to_owned(),
-        allowed,
-    })
+    Err(CronError::Field { field, value: value.to_owned(), allowed })
 }
 
 /// Spells a weekday field out in names: `5-7` becomes `FRI,SAT,SUN`.
@@ -185,9 +143,8 @@ fn weekday_names(field: &str) -> Option<String> {
     }
     let mut days = Vec::new();
     for part in field.split(',') {
-        let (range, step) = part
-            .split_once('/')
-            .map_or((part, 1), |(range, step)| (range, step.parse().unwrap_or(0)));
+        let (range, step) =
+            part.split_once('/').map_or((part, 1), |(range, step)| (range, step.parse().unwrap_or(0)));
         let (first, last) = match range.split_once('-') {
             _ if range == "*" => (0, 6),
             Some((first, last)) => (weekday(first)?, weekday(last)?),
@@ -197,11 +154,7 @@ fn weekday_names(field: &str) -> Option<String> {
         if step == 0 || first > last {
             return None;
         }
-        days.extend(
-            (first..=last)
-                .step_by(step)
-                .filter_map(|day| WEEKDAYS.get(day).copied()),
-        );
+        days.extend((first..=last).step_by(step).filter_map(|day| WEEKDAYS.get(day).copied()));
     }
     Some(days.join(","))
 }
@@ -235,30 +188,14 @@ mod tests {
 
     #[test]
     fn weekdays_count_from_sunday_zero() {
-        assert_eq!(
-            times("0 9 * * 1", "2026-11-22 00:00", 1),
-            ["Mon 2026-11-23 09:00 CET"]
-        );
-        assert_eq!(
-            times("0 9 * * 0", "2026-11-22 00:00", 1),
-            ["Sun 2026-11-22 09:00 CET"]
-        );
-        assert_eq!(
-            times("0 9 * * 7", "2026-11-22 00:00", 1),
-            ["Sun 2026-11-22 09:00 CET"]
-        );
+        assert_eq!(times("0 9 * * 1", "2026-11-22 00:00", 1), ["Mon 2026-11-23 09:00 CET"]);
+        assert_eq!(times("0 9 * * 0", "2026-11-22 00:00", 1), ["Sun 2026-11-22 09:00 CET"]);
+        assert_eq!(times("0 9 * * 7", "2026-11-22 00:00", 1), ["Sun 2026-11-22 09:00 CET"]);
         assert_eq!(
             times("0 9 * * 5-7", "2026-11-22 10:00", 3),
-            [
-                "Fri 2026-11-27 09:00 CET",
-                "Sat 2026-11-28 09:00 CET",
-                "Sun 2026-11-29 09:00 CET"
-            ]
+            ["Fri 2026-11-27 09:00 CET", "Sat 2026-11-28 09:00 CET", "Sun 2026-11-29 09:00 CET"]
         );
-        assert_eq!(
-            times("0 9 * * mon-fri/2", "2026-11-23 10:00", 1),
-            ["Wed 2026-11-25 09:00 CET"]
-        );
+        assert_eq!(times("0 9 * * mon-fri/2", "2026-11-23 10:00", 1), ["Wed 2026-11-25 09:00 CET"]);
     }
 
     #[test]
@@ -267,10 +204,7 @@ mod tests {
             times("0 0 13 * 5", "2026-11-06 12:00", 2),
             ["Fri 2026-11-13 00:00 CET", "Fri 2026-11-20 00:00 CET"]
         );
-        assert_eq!(
-            times("0 0 24 * 5", "2026-11-22 12:00", 1),
-            ["Tue 2026-11-24 00:00 CET"]
-        );
+        assert_eq!(times("0 0 24 * 5", "2026-11-22 12:00", 1), ["Tue 2026-11-24 00:00 CET"]);
     }
 
     #[test]
@@ -281,11 +215,7 @@ mod tests {
         );
         assert_eq!(
             times("*/30 * * * *", "2026-03-29 01:20", 3),
-            [
-                "Sun 2026-03-29 01:30 CET",
-                "Sun 2026-03-29 03:00 CEST",
-                "Sun 2026-03-29 03:30 CEST"
-            ]
+            ["Sun 2026-03-29 01:30 CET", "Sun 2026-03-29 03:00 CEST", "Sun 2026-03-29 03:30 CEST"]
         );
     }
 
@@ -309,10 +239,7 @@ mod tests {
 
     #[test]
     fn words_and_wrong_fields() {
-        assert_eq!(
-            times("@daily", "2026-11-22 10:00", 1),
-            ["Mon 2026-11-23 00:00 CET"]
-        );
+        assert_eq!(times("@daily", "2026-11-22 10:00", 1), ["Mon 2026-11-23 00:00 CET"]);
         let wrong = |line: &str| line.parse::<CronExpr>().unwrap_err().to_string();
         assert!(wrong("0 0 * *").starts_with("'0 0 * *' must be five fields"));
         assert!(wrong("@reboot").contains("must be five fields"));
@@ -320,9 +247,6 @@ mod tests {
         assert!(wrong("0 0 * * 8").starts_with("'8' is not a weekday"));
         assert!(wrong("0 0 * * 5-1").starts_with("'5-1' is not a weekday"));
         assert!(wrong("0 0 31-30 * *").starts_with("'31-30' is not a day"));
-        assert_eq!(
-            "0 0 30 2 *".parse::<CronExpr>().unwrap().next(Utc::now(), &Utc),
-            None
-        );
+        assert_eq!("0 0 30 2 *".parse::<CronExpr>().unwrap().next(Utc::now(), &Utc), None);
     }
 }

@@ -41,9 +41,7 @@ pub fn key(name: &str) -> Result<String, NameError> {
             if character.is_ascii() {
                 text.to_lowercase()
             } else {
-                unicode_security::confusable_detection::skeleton(text)
-                    .collect::<String>()
-                    .to_lowercase()
+                unicode_security::confusable_detection::skeleton(text).collect::<String>().to_lowercase()
             }
             .chars()
             .collect::<Vec<_>>()
@@ -63,9 +61,7 @@ pub fn check(name: &str) -> Result<(), NameError> {
     if name.trim() != name {
         return Err(NameError::Space);
     }
-    name.chars()
-        .find(|c| is_invisible(*c))
-        .map_or(Ok(()), |c| Err(NameError::Character(c)))
+    name.chars().find(|c| is_invisible(*c)).map_or(Ok(()), |c| Err(NameError::Character(c)))
 }
 
 /// Control characters, line separators, bidirectional controls and characters without a width: a person cannot see
@@ -88,11 +84,7 @@ mod tests {
         assert_eq!(key("wеb-prоd-01").unwrap(), latin, "Cyrillic e and o");
         assert_eq!(key("WEB-Prod-01").unwrap(), latin);
         assert_eq!(key("ｗeb-prod-01").unwrap(), latin, "full width");
-        assert_eq!(
-            key("Zu\u{308}rich").unwrap(),
-            key("Z\u{fc}rich").unwrap(),
-            "composed and decomposed"
-        );
+        assert_eq!(key("Zu\u{308}rich").unwrap(), key("Z\u{fc}rich").unwrap(), "composed and decomposed");
     }
 
     #[test]
@@ -110,15 +102,8 @@ mod tests {
         assert_eq!(check(" web"), Err(NameError::Space));
         assert_eq!(check("a\nb"), Err(NameError::Character('\n')));
         assert_eq!(check("a\u{202e}b"), Err(NameError::Character('\u{202e}')));
-        assert_eq!(
-            check("a\0b").unwrap_err().to_string(),
-            "must not contain the character U+0000"
-        );
+        assert_eq!(check("a\0b").unwrap_err().to_string(), "must not contain the character U+0000");
         assert_eq!(check(&"x".repeat(201)), Err(NameError::TooLong));
-        assert_eq!(
-            check("web; $(reboot) | 'x'"),
-            Ok(()),
-            "harmless where no shell is involved"
-        );
+        assert_eq!(check("web; $(reboot) | 'x'"), Ok(()), "harmless where no shell is involved");
     }
 }

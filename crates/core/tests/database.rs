@@ -46,11 +46,7 @@ fn the_generated_schema_is_what_the_migrations_make() {
             generated.push(format!("{table}.{}", line.trim_end_matches(',')));
         }
     }
-    assert_eq!(
-        generated,
-        TestDatabase::new().sql(COLUMNS).lines().collect::<Vec<_>>(),
-        "run `make schema`"
-    );
+    assert_eq!(generated, TestDatabase::new().sql(COLUMNS).lines().collect::<Vec<_>>(), "run `make schema`");
 }
 
 #[test]
@@ -62,10 +58,7 @@ fn every_foreign_key_has_an_index_of_its_own() {
          WHERE c.contype = 'f' AND NOT EXISTS (SELECT 1 FROM pg_index i \
              WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1] AND i.indpred IS NULL)",
     );
-    assert_eq!(
-        without, "",
-        "deleting the row that these name would read the whole table"
-    );
+    assert_eq!(without, "", "deleting the row that these name would read the whole table");
 }
 
 #[test]
@@ -74,10 +67,7 @@ fn illegal_rows_are_refused_by_the_database_itself() {
     let mut connection = database.pool().get().unwrap();
     let mut refused = |sql: &str, constraint: &str| {
         use diesel::RunQueryDsl as _;
-        let error = diesel::sql_query(sql)
-            .execute(&mut connection)
-            .unwrap_err()
-            .to_string();
+        let error = diesel::sql_query(sql).execute(&mut connection).unwrap_err().to_string();
         assert!(error.contains(constraint), "{error}");
     };
     refused("INSERT INTO grants (verb) VALUES ('see')", "grants_check");
@@ -85,10 +75,7 @@ fn illegal_rows_are_refused_by_the_database_itself() {
         "INSERT INTO event_handlers (name, name_key, plugin, risk) VALUES ('a', 'a', 'p', 'none')",
         "risk",
     );
-    refused(
-        "INSERT INTO logs VALUES (gen_random_uuid(), 0, 0, 'stdout', now(), '')",
-        "bytes",
-    );
+    refused("INSERT INTO logs VALUES (gen_random_uuid(), 0, 0, 'stdout', now(), '')", "bytes");
     database.sql("INSERT INTO audit (actor, identity, action) VALUES ('a', 'system', 'x')");
     refused("DELETE FROM audit", "append-only");
     refused("UPDATE audit SET actor = 'b'", "append-only");

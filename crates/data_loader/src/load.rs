@@ -61,10 +61,7 @@ pub fn load(pool: &Pool, macros: &MacroFile, files: &[PathBuf], mode: Mode) -> R
             return Err(Stop::Done(Err(LoadError::Refused(findings.problems))));
         }
         let changes = inventory::load(connection, &document.into_inventory(), AUTHOR)?;
-        let report = Report {
-            changes,
-            warnings: findings.warnings,
-        };
+        let report = Report { changes, warnings: findings.warnings };
         if mode == Mode::Plan {
             return Err(Stop::Done(Ok(report)));
         }
@@ -90,11 +87,7 @@ fn read(files: &[PathBuf]) -> Result<Document, LoadError> {
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() {
-        Ok(document)
-    } else {
-        Err(LoadError::Refused(problems))
-    }
+    if problems.is_empty() { Ok(document) } else { Err(LoadError::Refused(problems)) }
 }
 
 fn audit(connection: &mut PgConnection, files: &[PathBuf], report: &Report) -> Result<(), QueryError> {

@@ -15,10 +15,7 @@ pub struct Problem {
 impl Problem {
     /// A complaint about `place`.
     pub fn new(place: &Place, message: impl Into<String>) -> Self {
-        Self {
-            place: place.clone(),
-            message: message.into(),
-        }
+        Self { place: place.clone(), message: message.into() }
     }
 }
 

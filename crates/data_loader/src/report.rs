@@ -24,10 +24,7 @@ impl Report {
     pub(crate) fn counts(&self) -> serde_json::Value {
         let (added, changed) = self.count();
         let named = |counts: BTreeMap<Noun, usize>| -> BTreeMap<&str, usize> {
-            counts
-                .into_iter()
-                .map(|(noun, count)| (noun.as_str(), count))
-                .collect()
+            counts.into_iter().map(|(noun, count)| (noun.as_str(), count)).collect()
         };
         serde_json::json!({"added": named(added), "changed": named(changed)})
     }
@@ -58,22 +55,10 @@ impl fmt::Display for Report {
         }
         let copies = &self.changes.copies;
         for (count, what) in [
-            (
-                copies.services_added,
-                "services given to hosts by their host groups",
-            ),
-            (
-                copies.services_removed,
-                "services taken from hosts with their last origin",
-            ),
-            (
-                copies.handlers_changed,
-                "event handlers given to services of hosts, or put in another order",
-            ),
-            (
-                copies.handlers_removed,
-                "event handlers taken from services of hosts",
-            ),
+            (copies.services_added, "services given to hosts by their host groups"),
+            (copies.services_removed, "services taken from hosts with their last origin"),
+            (copies.handlers_changed, "event handlers given to services of hosts, or put in another order"),
+            (copies.handlers_removed, "event handlers taken from services of hosts"),
         ] {
             if count > 0 {
                 writeln!(f, "{what}: {count}")?;
@@ -92,9 +77,5 @@ fn in_words(counts: &BTreeMap<Noun, usize>) -> String {
         .iter()
         .map(|(noun, count)| format!("{count} {noun}{}", if *count == 1 { "" } else { "s" }))
         .collect();
-    if words.is_empty() {
-        "nothing".to_owned()
-    } else {
-        words.join(", ")
-    }
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }

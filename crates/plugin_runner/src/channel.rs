@@ -47,11 +47,7 @@ impl Channel {
     /// Takes over a connected `SOCK_SEQPACKET` socket and makes it non-blocking.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self {
-            socket,
-            outgoing: VecDeque::new(),
-            buffer: vec![0; INLINE_BYTES + 1],
-        })
+        Ok(Self { socket, outgoing: VecDeque::new(), buffer: vec![0; INLINE_BYTES + 1] })
     }
 
     /// Sends a message, or keeps it until [`Channel::flush`] when the peer takes no more now.
@@ -96,9 +92,7 @@ impl Channel {
             None => return Ok(Received::Closed),
             Some((&INLINE, body)) => serde_json::from_slice(body)?,
             Some((&IN_FILE, [])) => {
-                let file = descriptors
-                    .pop()
-                    .ok_or_else(|| io::Error::other("a message without its file"))?;
+                let file = descriptors.pop().ok_or_else(|| io::Error::other("a message without its file"))?;
                 serde_json::from_slice(&read_whole(&file.into())?)?
             }
             Some(_) => return Err(io::Error::other("a packet that is no message")),
@@ -124,9 +118,7 @@ pub(crate) fn memory_file(content: &[u8]) -> io::Result<File> {
 fn read_whole(file: &File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     if length > BODY_LIMIT {
-        return Err(io::Error::other(format!(
-            "a message of {length} bytes; {BODY_LIMIT} are allowed"
-        )));
+        return Err(io::Error::other(format!("a message of {length} bytes; {BODY_LIMIT} are allowed")));
     }
     let mut body = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     file.read_exact_at(&mut body, 0)?;

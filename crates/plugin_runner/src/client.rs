@@ -59,10 +59,7 @@ impl Launcher {
             path: path.display().to_string(),
             source: error.into(),
         };
-        Ok(Self {
-            socket: Some(connected.map_err(wrap)?),
-            child: None,
-        })
+        Ok(Self { socket: Some(connected.map_err(wrap)?), child: None })
     }
 
     /// Starts `program` (a `plugin_launcher`) with these arguments and one end of a socket pair as its standard
@@ -75,21 +72,12 @@ impl Launcher {
         program: &Path,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<Self, LauncherError> {
-        let wrap = |source: io::Error| LauncherError::Spawn {
-            program: program.display().to_string(),
-            source,
-        };
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .map_err(|error| wrap(error.into()))?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "starting the launcher is this crate's duty"
-        )]
+        let wrap =
+            |source: io::Error| LauncherError::Spawn { program: program.display().to_string(), source };
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .map_err(|error| wrap(error.into()))?;
+        #[expect(clippy::disallowed_methods, reason = "starting the launcher is this crate's duty")]
         let child = Command::new(program)
             .args(["--inherit-fd", "0"])
             .args(arguments)
@@ -98,10 +86,7 @@ impl Launcher {
             .process_group(0)
             .spawn()
             .map_err(wrap)?;
-        Ok(Self {
-            socket: Some(ours),
-            child: Some(child),
-        })
+        Ok(Self { socket: Some(ours), child: Some(child) })
     }
 
     /// The process id of a launcher of our own.

@@ -90,11 +90,7 @@ pub struct RunSpec {
 
 impl fmt::Debug for RunSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("RunSpec")
-            .field("run", &self.run)
-            .field("plugin", &self.plugin)
-            .finish()
+        formatter.debug_struct("RunSpec").field("run", &self.run).field("plugin", &self.plugin).finish()
     }
 }
 
@@ -140,10 +136,7 @@ impl Invocation {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         for (name, value) in &self.nagios {
-            if !name
-                .strip_prefix("NAGIOS_")
-                .is_some_and(|rest| is_name(rest, true))
-            {
+            if !name.strip_prefix("NAGIOS_").is_some_and(|rest| is_name(rest, true)) {
                 return Err(CommandError(format!(
                     "the variable '{}' can't be given to a plugin: only NAGIOS_ names are allowed here",
                     name.escape_debug()
@@ -202,9 +195,7 @@ fn check_environment(environment: &[(String, String)]) -> Result<(), CommandErro
     let mut names = HashSet::new();
     for (name, value) in environment {
         if value.contains('\0') {
-            return Err(CommandError(format!(
-                "the variable {name} contains a NUL character"
-            )));
+            return Err(CommandError(format!("the variable {name} contains a NUL character")));
         }
         if !names.insert(name) {
             return Err(CommandError(format!("the variable {name} is given twice")));
@@ -226,15 +217,9 @@ fn check_arguments(arguments: &[String]) -> Result<(), CommandError> {
             arguments.len()
         )));
     }
-    for (position, argument) in arguments
-        .iter()
-        .enumerate()
-        .map(|(index, argument)| (index + 1, argument))
-    {
+    for (position, argument) in arguments.iter().enumerate().map(|(index, argument)| (index + 1, argument)) {
         if argument.contains('\0') {
-            return Err(CommandError(format!(
-                "argument {position} contains a NUL character"
-            )));
+            return Err(CommandError(format!("argument {position} contains a NUL character")));
         }
         if argument.len() > MAX_ARGUMENT_BYTES {
             return Err(CommandError(format!(
@@ -248,10 +233,7 @@ fn check_arguments(arguments: &[String]) -> Result<(), CommandError> {
 
 fn check_sizes(arguments: &[String], environment: &[(String, String)]) -> Result<(), CommandError> {
     let arguments: usize = arguments.iter().map(String::len).sum();
-    let environment: usize = environment
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let environment: usize = environment.iter().map(|(name, value)| name.len() + value.len()).sum();
     let total = arguments + environment;
     if total > MAX_TOTAL_BYTES {
         return Err(CommandError(format!(
@@ -273,114 +255,52 @@ mod tests {
     fn nul_characters_are_refused_with_their_place() {
         let arguments = vec!["fine".to_owned(), "a\0b".to_owned()];
         assert_eq!(
-            refused(Invocation {
-                arguments,
-                ..Invocation::default()
-            }),
+            refused(Invocation { arguments, ..Invocation::default() }),
             "argument 2 contains a NUL character"
         );
         let host = "a\0".to_owned();
         assert_eq!(
-            refused(Invocation {
-                host,
-                ..Invocation::default()
-            }),
+            refused(Invocation { host, ..Invocation::default() }),
             "the variable SELFSERVICE_HOST contains a NUL character"
         );
     }
 
     #[test]
     fn reserved_and_malformed_names_are_refused() {
-        for name in [
-            "PATH",
-            "LD_PRELOAD",
-            "SELFSERVICE_USER",
-            "NAGIOS_",
-            "NAGIOS_A=B",
-            "NAGIOS_A\n",
-        ] {
+        for name in ["PATH", "LD_PRELOAD", "SELFSERVICE_USER", "NAGIOS_", "NAGIOS_A=B", "NAGIOS_A\n"] {
             let nagios = vec![(name.to_owned(), String::new())];
-            assert!(
-                refused(Invocation {
-                    nagios,
-                    ..Invocation::default()
-                })
-                .contains("only NAGIOS_ names")
-            );
+            assert!(refused(Invocation { nagios, ..Invocation::default() }).contains("only NAGIOS_ names"));
         }
         for name in ["", "lower", "A=B", "A B"] {
             let secrets = vec![(name.to_owned(), String::new())];
-            assert!(
-                refused(Invocation {
-                    secrets,
-                    ..Invocation::default()
-                })
-                .contains("secret name")
-            );
+            assert!(refused(Invocation { secrets, ..Invocation::default() }).contains("secret name"));
         }
     }
 
     #[test]
     fn more_than_the_system_can_pass_is_refused() {
         let one = vec!["x".repeat(MAX_ARGUMENT_BYTES + 1)];
-        assert!(
-            refused(Invocation {
-                arguments: one,
-                ..Invocation::default()
-            })
-            .contains("131072 bytes")
-        );
+        assert!(refused(Invocation { arguments: one, ..Invocation::default() }).contains("131072 bytes"));
         let many = vec![String::new(); MAX_ARGUMENTS + 1];
-        assert!(
-            refused(Invocation {
-                arguments: many,
-                ..Invocation::default()
-            })
-            .contains("4097 arguments")
-        );
+        assert!(refused(Invocation { arguments: many, ..Invocation::default() }).contains("4097 arguments"));
         let total = vec!["x".repeat(100_000); 11];
-        assert!(
-            refused(Invocation {
-                arguments: total,
-                ..Invocation::default()
-            })
-            .contains("together")
-        );
+        assert!(refused(Invocation { arguments: total, ..Invocation::default() }).contains("together"));
         let alert = Some(serde_json::Value::String("x".repeat(MAX_TOTAL_BYTES)));
-        assert!(
-            refused(Invocation {
-                alert,
-                ..Invocation::default()
-            })
-            .contains("standard input")
-        );
+        assert!(refused(Invocation { alert, ..Invocation::default() }).contains("standard input"));
     }
 
     #[test]
     fn the_input_is_one_line() {
         let parameters = BTreeMap::from([("text".to_owned(), "two\nlines".to_owned())]);
-        let spec = Invocation {
-            parameters,
-            ..Invocation::default()
-        }
-        .into_spec()
-        .unwrap();
+        let spec = Invocation { parameters, ..Invocation::default() }.into_spec().unwrap();
         assert_eq!(spec.input.matches('\n').count(), 1);
-        assert!(
-            spec.input
-                .ends_with("\"parameters\":{\"text\":\"two\\nlines\"},\"alert\":null}\n")
-        );
+        assert!(spec.input.ends_with("\"parameters\":{\"text\":\"two\\nlines\"},\"alert\":null}\n"));
     }
 
     #[test]
     fn a_spec_shows_no_secret() {
         let secrets = vec![("TOKEN".to_owned(), "hunter2".to_owned())];
-        let spec = Invocation {
-            secrets,
-            ..Invocation::default()
-        }
-        .into_spec()
-        .unwrap();
+        let spec = Invocation { secrets, ..Invocation::default() }.into_spec().unwrap();
         assert!(!format!("{spec:?}").contains("hunter2"));
     }
 }

@@ -51,11 +51,7 @@ impl Chunker {
     /// over. A character that is not complete yet stays behind unless `last` says that no more will come.
     pub fn flush(&mut self, last: bool) -> Vec<Chunk> {
         let mut chunks = self.cut_full();
-        let length = if last {
-            self.pending.len()
-        } else {
-            character_end(&self.pending)
-        };
+        let length = if last { self.pending.len() } else { character_end(&self.pending) };
         if length > 0 {
             chunks.push(self.take(length));
         }
@@ -83,12 +79,8 @@ impl Chunker {
 
 /// The length of `bytes` without a UTF-8 character that is cut off at its end. What is no UTF-8 counts as it is.
 fn character_end(bytes: &[u8]) -> usize {
-    let tail = bytes
-        .iter()
-        .rev()
-        .take(4)
-        .position(|byte| byte & 0xC0 != 0x80)
-        .map(|back| bytes.len() - 1 - back);
+    let tail =
+        bytes.iter().rev().take(4).position(|byte| byte & 0xC0 != 0x80).map(|back| bytes.len() - 1 - back);
     let Some(start) = tail else { return bytes.len() };
     match std::str::from_utf8(bytes.get(start..).unwrap_or_default()) {
         // Only "more bytes are needed" has no error length; a start of 0 would cut nothing off for ever.
@@ -117,23 +109,14 @@ impl Summary {
         let more = following.split_once('|').map_or("", |(_, more)| more);
         let perfdata: Vec<String> = std::iter::once(data).chain(more.lines()).map(clean).collect();
         let perfdata: Vec<String> = perfdata.into_iter().filter(|part| !part.is_empty()).collect();
-        Self {
-            text: clean(text),
-            perfdata: (!perfdata.is_empty()).then(|| perfdata.join(" ")),
-        }
+        Self { text: clean(text), perfdata: (!perfdata.is_empty()).then(|| perfdata.join(" ")) }
     }
 }
 
 fn clean(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|character| if character == '\t' { ' ' } else { character })
-        .collect();
-    text.chars()
-        .filter(|character| !character.is_control())
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    let text: String =
+        text.chars().map(|character| if character == '\t' { ' ' } else { character }).collect();
+    text.chars().filter(|character| !character.is_control()).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
@@ -148,22 +131,10 @@ mod tests {
     fn whole_lines_are_cut_and_counted() {
         let mut chunker = Chunker::default();
         chunker.push(b"one\ntwo\nthr");
-        assert_eq!(
-            chunker.cut(),
-            vec![Chunk {
-                first_line: 0,
-                bytes: b"one\ntwo\n".to_vec()
-            }]
-        );
+        assert_eq!(chunker.cut(), vec![Chunk { first_line: 0, bytes: b"one\ntwo\n".to_vec() }]);
         assert_eq!(chunker.cut(), Vec::new());
         chunker.push(b"ee\n");
-        assert_eq!(
-            chunker.cut(),
-            vec![Chunk {
-                first_line: 2,
-                bytes: b"three\n".to_vec()
-            }]
-        );
+        assert_eq!(chunker.cut(), vec![Chunk { first_line: 2, bytes: b"three\n".to_vec() }]);
         assert_eq!((chunker.lines(), chunker.waiting()), (3, 0));
     }
 
@@ -180,11 +151,7 @@ mod tests {
         }
         chunks.extend(chunker.flush(true));
         assert_eq!(bytes(&chunks), source);
-        assert!(
-            chunks
-                .iter()
-                .all(|chunk| !chunk.bytes.is_empty() && chunk.bytes.len() <= MAX_CHUNK_BYTES)
-        );
+        assert!(chunks.iter().all(|chunk| !chunk.bytes.is_empty() && chunk.bytes.len() <= MAX_CHUNK_BYTES));
     }
 
     #[test]
@@ -194,11 +161,7 @@ mod tests {
         chunker.push(&"\u{20AC}".repeat(30_000).into_bytes());
         let chunks = chunker.flush(true);
         assert!(chunks.len() > 1);
-        assert!(
-            chunks
-                .iter()
-                .all(|chunk| std::str::from_utf8(&chunk.bytes).is_ok())
-        );
+        assert!(chunks.iter().all(|chunk| std::str::from_utf8(&chunk.bytes).is_ok()));
         chunker.push(&"a\u{20AC}".as_bytes()[..3]);
         assert_eq!(bytes(&chunker.flush(false)), b"a");
         assert_eq!(chunker.waiting(), 2);
@@ -209,19 +172,10 @@ mod tests {
     fn summaries_are_read_as_nagios_reads_them() {
         let parse = |text: &str| Summary::parse(text.as_bytes());
         assert_eq!(parse(""), Summary::default());
-        assert_eq!(
-            parse("OK - fine\n"),
-            Summary {
-                text: "OK - fine".to_owned(),
-                perfdata: None
-            }
-        );
+        assert_eq!(parse("OK - fine\n"), Summary { text: "OK - fine".to_owned(), perfdata: None });
         let long = parse("DISK OK | /=2643MB;5948\n/ 15272 MB\n/boot 68 MB | /boot=68MB\n/home=69357MB\n");
         assert_eq!(long.text, "DISK OK");
-        assert_eq!(
-            long.perfdata.as_deref(),
-            Some("/=2643MB;5948 /boot=68MB /home=69357MB")
-        );
+        assert_eq!(long.perfdata.as_deref(), Some("/=2643MB;5948 /boot=68MB /home=69357MB"));
         assert_eq!(Summary::parse(b"a\x1b[1m\xff\tb\r\nc").text, "a[1m\u{FFFD} b");
         assert_eq!(Summary::parse(&[b'x'; 20_000]).text.len(), MAX_SUMMARY_BYTES);
     }

@@ -33,11 +33,7 @@ impl Progress {
             steps.truncate(MAX_STEPS);
             steps.iter_mut().for_each(shorten);
         }
-        progress
-            .step
-            .iter_mut()
-            .chain(&mut progress.note)
-            .for_each(shorten);
+        progress.step.iter_mut().chain(&mut progress.note).for_each(shorten);
         (progress != Self::default()).then_some(progress)
     }
 }
@@ -61,8 +57,7 @@ impl ProgressLines {
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Progress> {
         let mut found = Vec::new();
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.partial
-                .extend_from_slice(piece.get(..MAX_LINE.min(piece.len())).unwrap_or_default());
+            self.partial.extend_from_slice(piece.get(..MAX_LINE.min(piece.len())).unwrap_or_default());
             if piece.ends_with(b"\n") {
                 found.extend(self.take_line());
             } else if self.partial.len() > MAX_LINE {

@@ -75,10 +75,7 @@ pub struct Registry {
 impl Registry {
     /// Keeps the directories in their order. They are looked at when a plugin is asked for, not here.
     pub fn new(directories: impl IntoIterator<Item = impl Into<PathBuf>>, trust: Trust) -> Self {
-        Self {
-            directories: directories.into_iter().map(Into::into).collect(),
-            trust,
-        }
+        Self { directories: directories.into_iter().map(Into::into).collect(), trust }
     }
 
     /// Finds the plugin of this name in the first directory that has the name, and checks it.
@@ -95,21 +92,11 @@ impl Registry {
             .map(|directory| directory.join(name))
             .find(|path| fs::symlink_metadata(path).is_ok());
         let Some(path) = path else {
-            return Err(RegistryError::NotFound {
-                name: name.to_owned(),
-                directories: self.describe(),
-            });
+            return Err(RegistryError::NotFound { name: name.to_owned(), directories: self.describe() });
         };
         match self.check(&path) {
-            Ok(file) => Ok(Plugin {
-                name: name.to_owned(),
-                path,
-                file,
-            }),
-            Err(problem) => Err(RegistryError::Unusable {
-                name: name.to_owned(),
-                problem,
-            }),
+            Ok(file) => Ok(Plugin { name: name.to_owned(), path, file }),
+            Err(problem) => Err(RegistryError::Unusable { name: name.to_owned(), problem }),
         }
     }
 
@@ -128,33 +115,19 @@ impl Registry {
     }
 
     fn describe(&self) -> String {
-        let names: Vec<String> = self
-            .directories
-            .iter()
-            .map(|directory| directory.display().to_string())
-            .collect();
-        if names.is_empty() {
-            "any directory: none is named".to_owned()
-        } else {
-            names.join(", ")
-        }
+        let names: Vec<String> =
+            self.directories.iter().map(|directory| directory.display().to_string()).collect();
+        if names.is_empty() { "any directory: none is named".to_owned() } else { names.join(", ") }
     }
 
     /// Checks the file behind `path` and gives its place without links; the error is the end of a sentence.
     fn check(&self, path: &Path) -> Result<PathBuf, String> {
-        let file = path
-            .canonicalize()
-            .map_err(|error| format!("can't be resolved: {error}"))?;
+        let file = path.canonicalize().map_err(|error| format!("can't be resolved: {error}"))?;
         let home = file.parent().unwrap_or(Path::new("/"));
         if !self.is_named(home) {
-            return Err(format!(
-                "is a link to {}, which is in no plugin directory",
-                file.display()
-            ));
+            return Err(format!("is a link to {}, which is in no plugin directory", file.display()));
         }
-        let metadata = file
-            .metadata()
-            .map_err(|error| format!("can't be read: {error}"))?;
+        let metadata = file.metadata().map_err(|error| format!("can't be read: {error}"))?;
         if !metadata.is_file() {
             return Err("is no regular file".to_owned());
         }
@@ -163,9 +136,7 @@ impl Registry {
         }
         self.check_writers("it", &metadata)?;
         for directory in [Some(home), path.parent()].into_iter().flatten() {
-            let metadata = directory
-                .metadata()
-                .map_err(|error| format!("can't be checked: {error}"))?;
+            let metadata = directory.metadata().map_err(|error| format!("can't be checked: {error}"))?;
             self.check_writers("its directory", &metadata)?;
         }
         check_first_line(&file)?;
@@ -173,9 +144,7 @@ impl Registry {
     }
 
     fn is_named(&self, directory: &Path) -> bool {
-        self.directories
-            .iter()
-            .any(|named| named.canonicalize().is_ok_and(|named| named == directory))
+        self.directories.iter().any(|named| named.canonicalize().is_ok_and(|named| named == directory))
     }
 
     fn check_writers(&self, what: &str, metadata: &Metadata) -> Result<(), String> {
@@ -207,22 +176,13 @@ fn check_first_line(file: &Path) -> Result<(), String> {
     if line.ends_with(b"\r") {
         return Err("has Windows line ends; its first line must end with a line feed alone".to_owned());
     }
-    let interpreter = line
-        .trim_ascii()
-        .split(|byte| byte.is_ascii_whitespace())
-        .next()
-        .unwrap_or_default();
+    let interpreter = line.trim_ascii().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
     let interpreter = Path::new(std::ffi::OsStr::from_bytes(interpreter));
-    let exists = interpreter
-        .metadata()
-        .is_ok_and(|metadata| metadata.permissions().mode() & EXECUTABLE != 0);
+    let exists = interpreter.metadata().is_ok_and(|metadata| metadata.permissions().mode() & EXECUTABLE != 0);
     if exists {
         return Ok(());
     }
-    Err(format!(
-        "needs the interpreter {}, which is not there",
-        interpreter.display()
-    ))
+    Err(format!("needs the interpreter {}, which is not there", interpreter.display()))
 }
 
 /// What stands behind `#!`, or `None` for a file that is no script or that only its user may read.
@@ -232,8 +192,7 @@ fn first_line(file: &Path) -> io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let mut start = Vec::new();
-    file.take(u64::try_from(FIRST_LINE_BYTES).map_err(io::Error::other)?)
-        .read_to_end(&mut start)?;
+    file.take(u64::try_from(FIRST_LINE_BYTES).map_err(io::Error::other)?).read_to_end(&mut start)?;
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
     Ok(line.strip_prefix(b"#!").map(<[u8]>::to_vec))
 }

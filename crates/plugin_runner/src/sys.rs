@@ -29,22 +29,15 @@ pub(crate) fn reap() -> io::Result<Reaped> {
     let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG) };
     if result != 0 {
         let error = io::Error::last_os_error();
-        return if error.raw_os_error() == Some(libc::ECHILD) {
-            Ok(Reaped::NoChildren)
-        } else {
-            Err(error)
-        };
+        return if error.raw_os_error() == Some(libc::ECHILD) { Ok(Reaped::NoChildren) } else { Err(error) };
     }
     // SAFETY: after a successful waitid the fields of SIGCHLD are set, or the pid is zero.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
     if pid == 0 {
         return Ok(Reaped::NoneEnded);
     }
-    let status = if info.si_code == libc::CLD_EXITED {
-        ExitStatus::Code(status)
-    } else {
-        ExitStatus::Signal(status)
-    };
+    let status =
+        if info.si_code == libc::CLD_EXITED { ExitStatus::Code(status) } else { ExitStatus::Signal(status) };
     Ok(Reaped::Child { pid, status })
 }
 
@@ -82,22 +75,14 @@ pub(crate) fn close_inherited_on_exec() -> io::Result<()> {
             libc::CLOSE_RANGE_CLOEXEC as libc::c_uint,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A close-on-exec copy of a descriptor that is known by its number only.
 pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl checks the number; nothing else is touched.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
-    if copy < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(own(copy))
-    }
+    if copy < 0 { Err(io::Error::last_os_error()) } else { Ok(own(copy)) }
 }
 
 /// Ignores a signal from now on.

@@ -20,10 +20,7 @@ pub struct Context {
 impl Context {
     /// Reads the settings.
     pub fn new(settings: Option<&Path>, json: bool) -> anyhow::Result<Self> {
-        Ok(Self {
-            settings: Settings::load(settings)?,
-            json,
-        })
+        Ok(Self { settings: Settings::load(settings)?, json })
     }
 
     /// Connections to the database.
@@ -57,11 +54,7 @@ impl Context {
         line: impl Fn(&T) -> String,
     ) -> anyhow::Result<()> {
         let lines: Vec<String> = rows.iter().map(line).collect();
-        let text = if lines.is_empty() {
-            empty.to_owned()
-        } else {
-            lines.join("\n")
-        };
+        let text = if lines.is_empty() { empty.to_owned() } else { lines.join("\n") };
         self.show(&rows, text)
     }
 }

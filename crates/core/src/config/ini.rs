@@ -22,11 +22,7 @@ pub struct IniError {
 impl IniError {
     /// A complaint about the file as a whole.
     pub(super) fn whole(file: &Path, message: String) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: 0,
-            message,
-        }
+        Self { file: file.to_owned(), line: 0, message }
     }
 }
 
@@ -35,11 +31,7 @@ struct Line(usize);
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.0)
-        }
+        if self.0 == 0 { Ok(()) } else { write!(f, ":{}", self.0) }
     }
 }
 
@@ -69,11 +61,7 @@ impl IniFile {
 
     /// As [`IniFile::read`] for text that is at hand; `path` only names it in errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, IniError> {
-        let mut file = Self {
-            path: path.to_owned(),
-            sections: BTreeMap::new(),
-            known: Vec::new(),
-        };
+        let mut file = Self { path: path.to_owned(), sections: BTreeMap::new(), known: Vec::new() };
         let mut current: Option<String> = None;
         for (index, raw) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let line = index + 1;
@@ -99,18 +87,11 @@ impl IniFile {
                             file.error(line, format!("key '{key}' stands before the first [section]"))
                         );
                     };
-                    if let Some(first) = entries
-                        .iter()
-                        .find(|entry| entry.key == key)
-                        .map(|entry| entry.line)
+                    if let Some(first) = entries.iter().find(|entry| entry.key == key).map(|entry| entry.line)
                     {
                         return Err(file.error(line, format!("key '{key}' stands in line {first} already")));
                     }
-                    entries.push(Entry {
-                        key,
-                        value: value.trim().to_owned(),
-                        line,
-                    });
+                    entries.push(Entry { key, value: value.trim().to_owned(), line });
                 }
                 Ok(Some(Item::Empty | Item::Comment { .. })) => {}
                 Err(message) => return Err(file.error(line, message)),
@@ -122,17 +103,8 @@ impl IniFile {
     /// Takes section `name`; one that is absent is empty.
     pub fn section(&mut self, name: &'static str) -> Section {
         self.known.push(name);
-        let entries = self
-            .sections
-            .remove(name)
-            .map(|(_, entries)| entries)
-            .unwrap_or_default();
-        Section {
-            path: self.path.clone(),
-            name,
-            entries,
-            known: Vec::new(),
-        }
+        let entries = self.sections.remove(name).map(|(_, entries)| entries).unwrap_or_default();
+        Section { path: self.path.clone(), name, entries, known: Vec::new() }
     }
 
     /// Refuses sections that nobody took, naming the allowed ones.
@@ -141,20 +113,13 @@ impl IniFile {
             None => Ok(()),
             Some((name, (line, _))) => Err(self.error(
                 *line,
-                format!(
-                    "section [{name}] is not known; allowed are {}",
-                    quoted(self.known.iter().copied())
-                ),
+                format!("section [{name}] is not known; allowed are {}", quoted(self.known.iter().copied())),
             )),
         }
     }
 
     fn error(&self, line: usize, message: String) -> IniError {
-        IniError {
-            file: self.path.clone(),
-            line,
-            message,
-        }
+        IniError { file: self.path.clone(), line, message }
     }
 }
 
@@ -178,17 +143,8 @@ impl Section {
         if entry.value.is_empty() {
             return Ok(None);
         }
-        let message = || {
-            format!(
-                "[{}] {key} = '{}' is wrong: must be {allowed}",
-                self.name, entry.value
-            )
-        };
-        entry
-            .value
-            .parse()
-            .map(Some)
-            .map_err(|_| self.error(entry.line, message()))
+        let message = || format!("[{}] {key} = '{}' is wrong: must be {allowed}", self.name, entry.value);
+        entry.value.parse().map(Some).map_err(|_| self.error(entry.line, message()))
     }
 
     /// As [`Section::optional`], with `default` where nothing is written.
@@ -204,19 +160,12 @@ impl Section {
         range: std::ops::RangeInclusive<u32>,
     ) -> Result<u32, IniError> {
         let allowed = format!("a whole number from {} to {}", range.start(), range.end());
-        let line = self
-            .entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map_or(0, |entry| entry.line);
+        let line = self.entries.iter().find(|entry| entry.key == key).map_or(0, |entry| entry.line);
         let number = self.value(key, default, &allowed)?;
         if range.contains(&number) {
             Ok(number)
         } else {
-            Err(self.error(
-                line,
-                format!("[{}] {key} = {number} is wrong: must be {allowed}", self.name),
-            ))
+            Err(self.error(line, format!("[{}] {key} = {number} is wrong: must be {allowed}", self.name)))
         }
     }
 
@@ -233,27 +182,17 @@ impl Section {
 
     /// Where `key` stands, for a complaint that only the caller can make. Call before the key is taken.
     pub fn line_of(&self, key: &str) -> usize {
-        self.entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map_or(0, |entry| entry.line)
+        self.entries.iter().find(|entry| entry.key == key).map_or(0, |entry| entry.line)
     }
 
     /// A complaint at `line` about this section.
     pub fn error(&self, line: usize, message: String) -> IniError {
-        IniError {
-            file: self.path.clone(),
-            line,
-            message,
-        }
+        IniError { file: self.path.clone(), line, message }
     }
 
     /// Takes everything that is left as (key, value, line): for sections whose keys are names that people choose.
     pub fn rest(&mut self) -> Vec<(String, String, usize)> {
-        self.entries
-            .drain(..)
-            .map(|entry| (entry.key, entry.value, entry.line))
-            .collect()
+        self.entries.drain(..).map(|entry| (entry.key, entry.value, entry.line)).collect()
     }
 
     /// Refuses keys that nobody took, naming the allowed ones.
@@ -321,14 +260,8 @@ mod tests {
 
     #[test]
     fn every_complaint_names_file_line_section_and_key() {
-        assert_eq!(
-            parse("a = 1").unwrap_err(),
-            "settings.ini:1: key 'a' stands before the first [section]"
-        );
-        assert_eq!(
-            parse("[a]\nx=1\nx=2").unwrap_err(),
-            "settings.ini:3: key 'x' stands in line 2 already"
-        );
+        assert_eq!(parse("a = 1").unwrap_err(), "settings.ini:1: key 'a' stands before the first [section]");
+        assert_eq!(parse("[a]\nx=1\nx=2").unwrap_err(), "settings.ini:3: key 'x' stands in line 2 already");
         assert_eq!(
             parse("[a]\n[b]\n[a]").unwrap_err(),
             "settings.ini:3: section [a] stands in line 1 already"
@@ -337,10 +270,7 @@ mod tests {
             parse("[a]\nword").unwrap_err(),
             "settings.ini:2: 'word' is neither a [section] nor key = value"
         );
-        assert_eq!(
-            parse("[a").unwrap_err(),
-            "settings.ini:1: '[a' is not a section: it must end with ']'"
-        );
+        assert_eq!(parse("[a").unwrap_err(), "settings.ini:1: '[a' is not a section: it must end with ']'");
         let mut file = parse("[web]\nlisten = x\nport = 99999\nprot = 1\n[wed]").unwrap();
         let mut web = file.section("web");
         assert_eq!(

@@ -52,10 +52,7 @@ impl PluginSettings {
         let mut section = file.section("plugins");
         let settings = Self {
             directories: section
-                .words(
-                    "directories",
-                    "/usr/local/manager/plugins /usr/lib/nagios/plugins",
-                )?
+                .words("directories", "/usr/local/manager/plugins /usr/lib/nagios/plugins")?
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),

@@ -29,11 +29,8 @@ pub const CRON_PROGRAMS: &[&str] = &["data_loader", "tasks"];
 impl SchedulerSettings {
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
         let mut section = file.section("scheduler");
-        let time_zone = section.value(
-            "time_zone",
-            chrono_tz::UTC,
-            "an IANA time zone, such as Europe/Berlin",
-        )?;
+        let time_zone =
+            section.value("time_zone", chrono_tz::UTC, "an IANA time zone, such as Europe/Berlin")?;
         section.finish()?;
         let mut cron = file.section("cron");
         let lines = cron
@@ -51,15 +48,11 @@ impl SchedulerSettings {
 fn parse_line(name: String, text: &str) -> Result<CronLine, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let fields = if text.starts_with('@') { 1 } else { 5 };
-    let (when, command) = words
-        .split_at_checked(fields)
-        .ok_or("must be: minute hour day month weekday program")?;
+    let (when, command) =
+        words.split_at_checked(fields).ok_or("must be: minute hour day month weekday program")?;
     let program = command.first().ok_or("names no program")?;
     if !CRON_PROGRAMS.contains(program) {
-        return Err(format!(
-            "'{program}' is not one of our programs: {}",
-            CRON_PROGRAMS.join(", ")
-        ));
+        return Err(format!("'{program}' is not one of our programs: {}", CRON_PROGRAMS.join(", ")));
     }
     Ok(CronLine {
         name,

@@ -49,16 +49,9 @@ struct Origin(String);
 impl FromStr for Origin {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        let rest = text
-            .strip_prefix("https://")
-            .or_else(|| text.strip_prefix("http://"))
-            .ok_or(())?;
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(())?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        if rest.is_empty() || !rest.chars().all(plain) {
-            Err(())
-        } else {
-            Ok(Self(text.to_owned()))
-        }
+        if rest.is_empty() || !rest.chars().all(plain) { Err(()) } else { Ok(Self(text.to_owned())) }
     }
 }
 
@@ -75,10 +68,7 @@ impl WebSettings {
             .map_or_else(|| format!("http://{listen}"), |origin| origin.0);
         let line = section.line_of("frame_ancestors");
         let frame_ancestors = section.words("frame_ancestors", "")?;
-        if let Some(wrong) = frame_ancestors
-            .iter()
-            .find(|word| word.parse::<Origin>().is_err())
-        {
+        if let Some(wrong) = frame_ancestors.iter().find(|word| word.parse::<Origin>().is_err()) {
             return Err(section.error(
                 line,
                 format!(

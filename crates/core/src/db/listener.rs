@@ -103,11 +103,7 @@ impl Listener {
             if let Some(wake) = self.connection.as_mut().and_then(Connection::notification) {
                 return wake;
             }
-            let until = if self.connection.is_none() {
-                deadline.min(self.retry_at)
-            } else {
-                deadline
-            };
+            let until = if self.connection.is_none() { deadline.min(self.retry_at) } else { deadline };
             match self.wait_readable(until) {
                 Ok(Ready::Woken) => return Wake::Woken,
                 Ok(Ready::Nothing) if Instant::now() >= deadline => return Wake::TimedOut,
@@ -150,10 +146,7 @@ impl Listener {
             Err(error) => return Err(error),
         }
         let is_ready = |index: usize| {
-            descriptors
-                .get(index)
-                .and_then(PollFd::revents)
-                .is_some_and(|events| !events.is_empty())
+            descriptors.get(index).and_then(PollFd::revents).is_some_and(|events| !events.is_empty())
         };
         if is_ready(1) {
             return Ok(Ready::Server);
@@ -206,11 +199,7 @@ impl Connection {
             pq_sys::PQclear(result);
             status
         };
-        if status == ExecStatusType::PGRES_COMMAND_OK {
-            Ok(())
-        } else {
-            Err(self.message())
-        }
+        if status == ExecStatusType::PGRES_COMMAND_OK { Ok(()) } else { Err(self.message()) }
     }
 
     /// Takes in what the server sent. False: the connection is gone.

@@ -34,9 +34,7 @@ pub fn revert_all(connection: &mut PgConnection) -> Result<(), MigrationError> {
 
 /// Whether migrations are missing.
 pub fn pending(connection: &mut PgConnection) -> Result<bool, MigrationError> {
-    connection
-        .has_pending_migration(MIGRATIONS)
-        .map_err(|error| MigrationError(error.to_string()))
+    connection.has_pending_migration(MIGRATIONS).map_err(|error| MigrationError(error.to_string()))
 }
 
 fn locked<T>(
@@ -46,9 +44,7 @@ fn locked<T>(
     use diesel::RunQueryDsl as _;
     // The number is arbitrary; it only has to be the same in every program.
     let lock = |sql: &str, connection: &mut PgConnection| {
-        diesel::sql_query(sql)
-            .execute(connection)
-            .map_err(|error| MigrationError(error.to_string()))
+        diesel::sql_query(sql).execute(connection).map_err(|error| MigrationError(error.to_string()))
     };
     lock("SELECT pg_advisory_lock(7305803399051)", connection)?;
     let result = work(connection);

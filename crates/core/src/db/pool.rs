@@ -25,18 +25,10 @@ impl DbError {
             Self::Unreachable(_) => true,
             Self::Query(Error::DatabaseError(kind, information)) => {
                 let message = information.message();
-                matches!(
-                    kind,
-                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction
-                ) || [
-                    "connection",
-                    "terminating",
-                    "starting up",
-                    "shutting down",
-                    "recovery mode",
-                ]
-                .iter()
-                .any(|word| message.contains(word))
+                matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction)
+                    || ["connection", "terminating", "starting up", "shutting down", "recovery mode"]
+                        .iter()
+                        .any(|word| message.contains(word))
             }
             Self::Query(error) => matches!(error, Error::BrokenTransactionManager),
         }

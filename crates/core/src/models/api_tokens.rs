@@ -101,8 +101,6 @@ impl ApiToken {
 
     /// Takes the token back. False: there is no such token.
     pub fn revoke(connection: &mut PgConnection, id: &str) -> QueryResult<bool> {
-        diesel::delete(api_tokens::table.find(id))
-            .execute(connection)
-            .map(|rows| rows == 1)
+        diesel::delete(api_tokens::table.find(id)).execute(connection).map(|rows| rows == 1)
     }
 }

@@ -30,10 +30,7 @@ pub struct NewAudit<'a> {
 impl NewAudit<'_> {
     /// Appends the row.
     pub fn insert(&self, connection: &mut PgConnection) -> QueryResult<()> {
-        diesel::insert_into(audit::table)
-            .values(self)
-            .execute(connection)
-            .map(|_| ())
+        diesel::insert_into(audit::table).values(self).execute(connection).map(|_| ())
     }
 }
 

@@ -51,11 +51,7 @@ impl EffectiveService {
             .filter(services_members::hosts_id.eq(hosts_id))
             .filter(services_members::dropped.eq(false))
             .order(services::name)
-            .select((
-                services_members::id,
-                services_members::direct,
-                Service::as_select(),
-            ))
+            .select((services_members::id, services_members::direct, Service::as_select()))
             .load(connection)?;
         let handlers: Vec<(i64, bool, bool, EventHandler)> = events_handlers_members::table
             .inner_join(event_handlers::table)

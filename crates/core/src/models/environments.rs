@@ -41,10 +41,7 @@ impl Environment {
         after: &str,
         limit: i64,
     ) -> QueryResult<Vec<(Self, i64)>> {
-        let hosts = format!(
-            "(SELECT count(*) {MEMBERS} AND {})",
-            viewer.sees_host("m.hosts_id")
-        );
+        let hosts = format!("(SELECT count(*) {MEMBERS} AND {})", viewer.sees_host("m.hosts_id"));
         environments::table
             .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
             .filter(environments::name.gt(after))
@@ -83,11 +80,7 @@ impl Environment {
             .filter(hosts::name_key.like(super::contains(like)))
             .order(hosts::name)
             .limit(limit)
-            .select((
-                hosts::id,
-                hosts::name,
-                (hostgroups::id, hostgroups::name).nullable(),
-            ))
+            .select((hosts::id, hosts::name, (hostgroups::id, hostgroups::name).nullable()))
             .load(connection)
     }
 }

@@ -14,7 +14,5 @@ const STATEMENTS: &[&str] = &[
 /// Removes sessions, links and confirmations that have run out, failures of signing in that are a day old, and runs of
 /// cron lines that are 90 days old. Gives the number of rows.
 pub fn purge(connection: &mut PgConnection) -> QueryResult<usize> {
-    STATEMENTS.iter().try_fold(0, |rows, sql| {
-        Ok(rows + diesel::sql_query(*sql).execute(connection)?)
-    })
+    STATEMENTS.iter().try_fold(0, |rows, sql| Ok(rows + diesel::sql_query(*sql).execute(connection)?))
 }

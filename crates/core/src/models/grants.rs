@@ -80,8 +80,6 @@ impl GrantLine {
 
     /// Takes the right away. False: there is no such grant.
     pub fn remove(connection: &mut PgConnection, id: i64) -> QueryResult<bool> {
-        diesel::delete(grants::table.find(id))
-            .execute(connection)
-            .map(|rows| rows == 1)
+        diesel::delete(grants::table.find(id)).execute(connection).map(|rows| rows == 1)
     }
 }

@@ -40,10 +40,7 @@ impl Hostgroup {
         limit: i64,
     ) -> QueryResult<Vec<ListedHostgroup>> {
         let services = "(SELECT count(*) FROM hostgroups_services s WHERE s.hostgroups_id = hostgroups.id)";
-        let hosts = format!(
-            "(SELECT count(*) {MEMBERS} AND {})",
-            viewer.sees_host("m.hosts_id")
-        );
+        let hosts = format!("(SELECT count(*) {MEMBERS} AND {})", viewer.sees_host("m.hosts_id"));
         hostgroups::table
             .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
             .filter(hostgroups::name.gt(after))

@@ -63,11 +63,7 @@ struct PlacedGroup {
 impl Host {
     /// The host with this id.
     pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
-        hosts::table
-            .find(id)
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        hosts::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// Hosts by id, in any order; what does not exist is left out.
@@ -82,10 +78,7 @@ impl Host {
             !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
         });
         let bare = without_port.map_or(asked, |(host, _)| host);
-        let short = bare
-            .split('.')
-            .next()
-            .filter(|short| !short.is_empty() && *short != bare);
+        let short = bare.split('.').next().filter(|short| !short.is_empty() && *short != bare);
         let mut candidates = vec![asked];
         candidates.extend(without_port.map(|(host, _)| host));
         // The first label of an IP address is no name.
@@ -137,11 +130,7 @@ impl Host {
         Ok(ids
             .iter()
             .map(|id| Placement {
-                environments: environments
-                    .iter()
-                    .filter(|row| row.hosts_id == *id)
-                    .cloned()
-                    .collect(),
+                environments: environments.iter().filter(|row| row.hosts_id == *id).cloned().collect(),
                 hostgroups: groups
                     .iter()
                     .filter(|row| row.hosts_id == *id)

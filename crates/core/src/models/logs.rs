@@ -51,10 +51,7 @@ impl Chunk {
     pub fn append(connection: &mut PgConnection, chunks: &[Self]) -> QueryResult<()> {
         // Six values a row; PostgreSQL takes 65,535 in a statement.
         for part in chunks.chunks(10_000) {
-            diesel::insert_into(logs::table)
-                .values(part)
-                .on_conflict_do_nothing()
-                .execute(connection)?;
+            diesel::insert_into(logs::table).values(part).on_conflict_do_nothing().execute(connection)?;
         }
         Ok(())
     }
@@ -72,11 +69,7 @@ impl Chunk {
             .select(diesel::dsl::max(logs::byte_offset))
             .first(connection)?;
         let mut chunks: Vec<Self> = logs::table
-            .filter(
-                logs::task_id
-                    .eq(task_id)
-                    .and(logs::byte_offset.ge(first.unwrap_or(0))),
-            )
+            .filter(logs::task_id.eq(task_id).and(logs::byte_offset.ge(first.unwrap_or(0))))
             .order(logs::byte_offset)
             .limit(limit.saturating_add(1))
             .select(Self::as_select())

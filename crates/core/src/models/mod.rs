@@ -41,9 +41,5 @@ pub fn contains(text: &str) -> String {
 /// Custom variables as (name, text); a value that is not text is written as JSON.
 fn variables(vars: &serde_json::Value) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    vars.as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), text(value)))
-        .collect()
+    vars.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
 }

@@ -131,9 +131,7 @@ impl Session {
 
     /// Ends the session. False: it had ended already.
     pub fn end(connection: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
-        diesel::delete(sessions::table.find(id))
-            .execute(connection)
-            .map(|rows| rows == 1)
+        diesel::delete(sessions::table.find(id)).execute(connection).map(|rows| rows == 1)
     }
 }
 

@@ -31,9 +31,7 @@ pub fn create_link(
 /// Uses a link up and gives its user. `None`: unknown, used, run out, or the user is disabled.
 pub fn take_link(connection: &mut PgConnection, secret_hash: &[u8]) -> QueryResult<Option<User>> {
     let taken: Option<i64> = diesel::delete(
-        signin_links::table
-            .find(secret_hash)
-            .filter(signin_links::expires_at.gt(diesel::dsl::now)),
+        signin_links::table.find(secret_hash).filter(signin_links::expires_at.gt(diesel::dsl::now)),
     )
     .returning(signin_links::users_id)
     .get_result(connection)
@@ -67,26 +65,13 @@ struct Rule {
     forgotten_after: f64,
 }
 
-const ACCOUNT: Rule = Rule {
-    free: 5,
-    first_delay: 2.0,
-    longest_delay: 900.0,
-    forgotten_after: 86_400.0,
-};
-const ADDRESS: Rule = Rule {
-    free: 20,
-    first_delay: 60.0,
-    longest_delay: 60.0,
-    forgotten_after: 60.0,
-};
+const ACCOUNT: Rule = Rule { free: 5, first_delay: 2.0, longest_delay: 900.0, forgotten_after: 86_400.0 };
+const ADDRESS: Rule = Rule { free: 20, first_delay: 60.0, longest_delay: 60.0, forgotten_after: 60.0 };
 
 /// Counts a try for the account and for the address before the password is looked at, so that parallel tries are
 /// counted too. `account` need not exist: unknown names are delayed alike.
 pub fn begin_attempt(connection: &mut PgConnection, account: &str, address: &str) -> QueryResult<Attempt> {
-    let subjects = [
-        (account_subject(account), ACCOUNT),
-        (address_subject(address), ADDRESS),
-    ];
+    let subjects = [(account_subject(account), ACCOUNT), (address_subject(address), ADDRESS)];
     count_all(connection, &subjects)
 }
 
@@ -138,13 +123,10 @@ fn account_subject(name: &str) -> String {
 
 /// An IPv6 network of 64 bits is one subject: its owner has all its addresses.
 fn address_subject(address: &str) -> String {
-    let network = address
-        .parse::<std::net::Ipv6Addr>()
-        .ok()
-        .map(|v6| match v6.to_ipv4_mapped() {
-            Some(v4) => v4.to_string(),
-            None => format!("{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        });
+    let network = address.parse::<std::net::Ipv6Addr>().ok().map(|v6| match v6.to_ipv4_mapped() {
+        Some(v4) => v4.to_string(),
+        None => format!("{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    });
     format!("address {}", network.as_deref().unwrap_or(address))
 }
 

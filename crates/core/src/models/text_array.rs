@@ -11,11 +11,7 @@ pub struct TextArray(Vec<String>);
 impl FromSql<Array<Nullable<Text>>, Pg> for TextArray {
     fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
         let values = <Vec<Option<String>> as FromSql<Array<Nullable<Text>>, Pg>>::from_sql(bytes)?;
-        values
-            .into_iter()
-            .collect::<Option<Vec<_>>>()
-            .map(Self)
-            .ok_or_else(|| "a text[] holds NULL".into())
+        values.into_iter().collect::<Option<Vec<_>>>().map(Self).ok_or_else(|| "a text[] holds NULL".into())
     }
 }
 

@@ -53,11 +53,7 @@ pub enum UserError {
 impl User {
     /// The user with this id.
     pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
-        users::table
-            .find(id)
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        users::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// The user of this name, or of one that looks the same (`Dana` and `dana` cannot both exist).
@@ -65,41 +61,24 @@ impl User {
         let Ok(key) = names::key(name) else {
             return Ok(None);
         };
-        users::table
-            .filter(users::name_key.eq(key))
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        users::table.filter(users::name_key.eq(key)).select(Self::as_select()).first(connection).optional()
     }
 
     /// The user with this id, locked until the transaction ends: nobody changes password or state meanwhile.
     pub fn locked(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
-        users::table
-            .find(id)
-            .for_update()
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        users::table.find(id).for_update().select(Self::as_select()).first(connection).optional()
     }
 
     /// Every user by name, at most 10,000.
     pub fn all(connection: &mut PgConnection) -> QueryResult<Vec<Self>> {
-        users::table
-            .order(users::name)
-            .limit(10_000)
-            .select(Self::as_select())
-            .load(connection)
+        users::table.order(users::name).limit(10_000).select(Self::as_select()).load(connection)
     }
 
     /// Makes a user without a password and without rights.
     pub fn create(connection: &mut PgConnection, name: &str, display_name: &str) -> Result<Self, UserError> {
         let key = names::key(name)?;
         diesel::insert_into(users::table)
-            .values((
-                users::name.eq(name),
-                users::name_key.eq(key),
-                users::display_name.eq(display_name),
-            ))
+            .values((users::name.eq(name), users::name_key.eq(key), users::display_name.eq(display_name)))
             .returning(Self::as_select())
             .get_result(connection)
             .map_err(|error| match error {
@@ -114,9 +93,7 @@ impl User {
     /// of the user.
     pub fn set_password(connection: &mut PgConnection, id: i64, hash: Option<&str>) -> QueryResult<()> {
         connection.transaction(|connection| {
-            diesel::update(users::table.find(id))
-                .set(users::password_hash.eq(hash))
-                .execute(connection)?;
+            diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(connection)?;
             sign_out_everywhere(connection, id)
         })
     }
@@ -124,9 +101,7 @@ impl User {
     /// Disables the user, which ends their sessions and links, or enables them again.
     pub fn set_disabled(connection: &mut PgConnection, id: i64, disabled: bool) -> QueryResult<()> {
         connection.transaction(|connection| {
-            diesel::update(users::table.find(id))
-                .set(users::disabled.eq(disabled))
-                .execute(connection)?;
+            diesel::update(users::table.find(id)).set(users::disabled.eq(disabled)).execute(connection)?;
             if disabled {
                 sign_out_everywhere(connection, id)?;
             }
@@ -136,11 +111,7 @@ impl User {
 
     /// The name that pages show.
     pub fn display_name(&self) -> &str {
-        if self.display_name.is_empty() {
-            &self.name
-        } else {
-            &self.display_name
-        }
+        if self.display_name.is_empty() { &self.name } else { &self.display_name }
     }
 }
 

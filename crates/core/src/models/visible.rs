@@ -43,19 +43,12 @@ pub struct ListedService {
 impl Viewer {
     /// Somebody with these rights; an administrator also sees what belongs to no host yet.
     pub fn new(users_id: i64, access: &Access) -> Self {
-        Self {
-            users_id,
-            everything: access.is_admin(),
-        }
+        Self { users_id, everything: access.is_admin() }
     }
 
     /// The SQL condition that they see the host whose id stands in `column`.
     pub(super) fn sees_host(self, column: &str) -> String {
-        if self.everything {
-            "TRUE".to_owned()
-        } else {
-            grant_exists(self.users_id, column, "TRUE")
-        }
+        if self.everything { "TRUE".to_owned() } else { grant_exists(self.users_id, column, "TRUE") }
     }
 
     /// The SQL condition that something is there for them: `rows` (`FROM` and `WHERE`) finds a host in `column` that
@@ -116,11 +109,7 @@ pub fn hosts_within(
         .filter(condition(&belongs))
         .filter(condition(&viewer.sees_host("hosts.id")))
         .filter(hosts::name.gt(after))
-        .filter(
-            hosts::name_key
-                .like(pattern.clone())
-                .or(hosts::address.like(pattern)),
-        )
+        .filter(hosts::name_key.like(pattern.clone()).or(hosts::address.like(pattern)))
         .order(hosts::name)
         .limit(limit)
         .select(Host::as_select())
@@ -150,19 +139,11 @@ pub fn services(
         .filter(services::name_key.like(super::contains(like)))
         .order(services::name)
         .limit(limit)
-        .select((
-            Service::as_select(),
-            sql::<BigInt>(&handlers),
-            sql::<BigInt>(&hosts),
-        ))
+        .select((Service::as_select(), sql::<BigInt>(&handlers), sql::<BigInt>(&hosts)))
         .load(connection)?;
     Ok(rows
         .into_iter()
-        .map(|(service, handler_count, host_count)| ListedService {
-            service,
-            handler_count,
-            host_count,
-        })
+        .map(|(service, handler_count, host_count)| ListedService { service, handler_count, host_count })
         .collect())
 }
 

@@ -90,11 +90,7 @@ impl Worker {
 
     /// The manager with this id.
     pub fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Self>> {
-        workers::table
-            .find(id)
-            .select(Self::as_select())
-            .first(connection)
-            .optional()
+        workers::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// How many tasks the managers that take some now could start at once; `None`: there is no such manager.

@@ -91,20 +91,11 @@ pub fn enqueue(connection: &mut PgConnection, task: &NewTask) -> QueryResult<Enq
         if let Some(row) = Task::by_request_key(connection, &task.requester, task.request_key)? {
             return Ok(Enqueued::Attached(Box::new(row)));
         }
-        let active = Task::active_on(
-            connection,
-            task.hosts_id,
-            task.services_id,
-            task.event_handlers_id,
-        )?;
+        let active = Task::active_on(connection, task.hosts_id, task.services_id, task.event_handlers_id)?;
         if let Some(row) = active {
             let same =
                 row.argv == task.argv && row.plugin == task.plugin && row.parameters == task.parameters;
-            return Ok(if same {
-                Enqueued::Attached(Box::new(row))
-            } else {
-                Enqueued::Busy(Box::new(row))
-            });
+            return Ok(if same { Enqueued::Attached(Box::new(row)) } else { Enqueued::Busy(Box::new(row)) });
         }
     }
     Err(diesel::result::Error::NotFound)

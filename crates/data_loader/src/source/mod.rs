@@ -13,18 +13,12 @@ pub const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads one file. Fails where it cannot be read, is too large, is not UTF-8 or is not what its format allows.
 pub fn read(path: &Path) -> Result<Document, Problem> {
-    let whole = Place {
-        file: path.into(),
-        line: 0,
-    };
+    let whole = Place { file: path.into(), line: 0 };
     let bytes = bounded(path).map_err(|error| Problem::new(&whole, format!("cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
         let lines = before.unwrap_or_default().iter().filter(|&&byte| byte == b'\n');
-        let place = Place {
-            line: lines.map(|_| 1).sum::<u64>() + 1,
-            ..whole.clone()
-        };
+        let place = Place { line: lines.map(|_| 1).sum::<u64>() + 1, ..whole.clone() };
         Problem::new(&place, "is not UTF-8 text")
     })?;
     yaml::parse(&whole, &text)

@@ -30,10 +30,7 @@ struct File {
 pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
     let file: File = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
-        let place = Place {
-            line,
-            ..whole.clone()
-        };
+        let place = Place { line, ..whole.clone() };
         Problem::new(&place, UserMessageFormatter.format_message(&error))
     })?;
     Ok(Document {
@@ -68,12 +65,6 @@ fn options() -> Options {
 
 fn found<T>(whole: &Place, rows: Vec<Spanned<T>>) -> Vec<Found<T>> {
     rows.into_iter()
-        .map(|row| Found {
-            place: Place {
-                line: row.referenced.line(),
-                ..whole.clone()
-            },
-            row: row.value,
-        })
+        .map(|row| Found { place: Place { line: row.referenced.line(), ..whole.clone() }, row: row.value })
         .collect()
 }

@@ -31,9 +31,7 @@ pub(super) fn check(document: &Document, file: &MacroFile, problems: &mut Vec<Pr
         complaints.extend(vars(row.vars.as_ref()));
         complaints.extend(twice("handlers", row.handlers.as_deref()));
         problems.extend(
-            complaints
-                .into_iter()
-                .map(|why| Problem::new(place, format!("service '{}': {why}", row.name))),
+            complaints.into_iter().map(|why| Problem::new(place, format!("service '{}': {why}", row.name))),
         );
     }
     for Found { row, place } in &document.event_handlers {
@@ -45,9 +43,7 @@ pub(super) fn check(document: &Document, file: &MacroFile, problems: &mut Vec<Pr
     }
     for Found { row, place } in &document.hosts {
         problems.extend(
-            host(row)
-                .into_iter()
-                .map(|why| Problem::new(place, format!("host '{}': {why}", row.name))),
+            host(row).into_iter().map(|why| Problem::new(place, format!("host '{}': {why}", row.name))),
         );
     }
     for Found { row, place } in &document.grants {
@@ -71,16 +67,10 @@ fn host(row: &Host) -> Vec<String> {
     }
     complaints.extend(vars(row.vars.as_ref()));
     if let Some(groups) = &row.hostgroups {
-        let strangers = row
-            .environments
-            .iter()
-            .flatten()
-            .filter_map(|(environment, group)| {
-                let group = group.as_ref().filter(|group| !groups.contains(group))?;
-                Some(format!(
-                    "it stands in '{environment}' as '{group}', which is not one of its hostgroups"
-                ))
-            });
+        let strangers = row.environments.iter().flatten().filter_map(|(environment, group)| {
+            let group = group.as_ref().filter(|group| !groups.contains(group))?;
+            Some(format!("it stands in '{environment}' as '{group}', which is not one of its hostgroups"))
+        });
         complaints.extend(strangers);
     }
     complaints
@@ -116,17 +106,9 @@ fn handler(row: &EventHandler, file: &MacroFile) -> Vec<String> {
     if url.is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
         complaints.push("runbook_url must begin with https:// or http://".to_owned());
     }
-    complaints.extend(
-        row.secrets
-            .iter()
-            .filter(|name| !file.secrets.contains_key(*name))
-            .map(|name| {
-                format!(
-                    "the secret '{}' does not stand under [secrets] in macros.ini",
-                    name.escape_debug()
-                )
-            }),
-    );
+    complaints.extend(row.secrets.iter().filter(|name| !file.secrets.contains_key(*name)).map(|name| {
+        format!("the secret '{}' does not stand under [secrets] in macros.ini", name.escape_debug())
+    }));
     complaints.extend(row.tags.iter().filter_map(|tag| {
         let why = names::check(tag).err()?;
         Some(format!("the tag '{}' {why}", tag.escape_debug()))
@@ -149,10 +131,7 @@ fn parameters(row: &EventHandler) -> Vec<String> {
         }
         // The macro counts without case.
         if !seen.insert(parameter.name.to_uppercase()) {
-            complaints.push(format!(
-                "the parameter '{}' stands twice",
-                parameter.name.escape_debug()
-            ));
+            complaints.push(format!("the parameter '{}' stands twice", parameter.name.escape_debug()));
         }
     }
     complaints
@@ -197,7 +176,5 @@ fn twice(list: &str, names: Option<&[String]>) -> Option<String> {
 
 /// PostgreSQL keeps any text but one with a NUL character.
 fn text(what: &str, value: Option<&str>) -> Option<String> {
-    value?
-        .contains('\0')
-        .then(|| format!("the {what} must not contain a NUL character"))
+    value?.contains('\0').then(|| format!("the {what} must not contain a NUL character"))
 }

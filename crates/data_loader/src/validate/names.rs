@@ -20,20 +20,10 @@ impl Names {
     /// Takes the names of the files.
     pub(super) fn gather(document: &Document, problems: &mut Vec<Problem>) -> Self {
         let mut names = Self::default();
-        names.add(
-            Noun::Environment,
-            &document.environments,
-            |row| &row.name,
-            problems,
-        );
+        names.add(Noun::Environment, &document.environments, |row| &row.name, problems);
         names.add(Noun::Hostgroup, &document.hostgroups, |row| &row.name, problems);
         names.add(Noun::Service, &document.services, |row| &row.name, problems);
-        names.add(
-            Noun::EventHandler,
-            &document.event_handlers,
-            |row| &row.name,
-            problems,
-        );
+        names.add(Noun::EventHandler, &document.event_handlers, |row| &row.name, problems);
         names.add(Noun::Host, &document.hosts, |row| &row.name, problems);
         names.add(Noun::Team, &document.teams, |row| &row.name, problems);
         names
@@ -108,14 +98,8 @@ impl Names {
     pub(super) fn has(&self, noun: Noun, name: &str) -> bool {
         let in_files = || {
             let key = names::key(name).ok()?;
-            self.in_files
-                .get(&noun)?
-                .get(&key)
-                .filter(|(found, _)| found == name)
+            self.in_files.get(&noun)?.get(&key).filter(|(found, _)| found == name)
         };
-        self.in_database
-            .get(&noun)
-            .is_some_and(|names| names.contains(name))
-            || in_files().is_some()
+        self.in_database.get(&noun).is_some_and(|names| names.contains(name)) || in_files().is_some()
     }
 }

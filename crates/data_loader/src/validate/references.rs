@@ -40,13 +40,7 @@ pub(super) fn of(document: &Document) -> Vec<Reference<'_>> {
         );
     }
     for Found { row, place } in &document.teams {
-        add_list(
-            &mut all,
-            Noun::User,
-            row.members.as_deref(),
-            &format!("team '{}'", row.name),
-            place,
-        );
+        add_list(&mut all, Noun::User, row.members.as_deref(), &format!("team '{}'", row.name), place);
     }
     for found in &document.hosts {
         add_host(&mut all, found);
@@ -64,12 +58,7 @@ fn add_list<'a>(
     by: &str,
     place: &'a Place,
 ) {
-    all.extend(names.into_iter().flatten().map(|name| Reference {
-        noun,
-        name,
-        by: by.to_owned(),
-        place,
-    }));
+    all.extend(names.into_iter().flatten().map(|name| Reference { noun, name, by: by.to_owned(), place }));
 }
 
 fn add_host<'a>(all: &mut Vec<Reference<'a>>, Found { row, place }: &'a Found<Host>) {
@@ -79,12 +68,7 @@ fn add_host<'a>(all: &mut Vec<Reference<'a>>, Found { row, place }: &'a Found<Ho
     for (environment, hostgroup) in row.environments.iter().flatten() {
         let named = std::iter::once((Noun::Environment, environment))
             .chain(hostgroup.iter().map(|hostgroup| (Noun::Hostgroup, hostgroup)));
-        all.extend(named.map(|(noun, name)| Reference {
-            noun,
-            name,
-            by: by.clone(),
-            place,
-        }));
+        all.extend(named.map(|(noun, name)| Reference { noun, name, by: by.clone(), place }));
     }
 }
 
@@ -97,24 +81,13 @@ fn add_grant<'a>(all: &mut Vec<Reference<'a>>, Found { row, place }: &'a Found<G
         (Noun::EventHandler, &row.handler),
     ];
     for (noun, name) in named {
-        all.extend(name.iter().map(|name| Reference {
-            noun,
-            name,
-            by: "a grant".to_owned(),
-            place,
-        }));
+        all.extend(name.iter().map(|name| Reference { noun, name, by: "a grant".to_owned(), place }));
     }
 }
 
 /// Complains about names that nothing has. Users are made elsewhere, so one that is missing is only passed over.
 pub(super) fn check(references: &[Reference<'_>], names: &Names, findings: &mut Findings) {
-    for Reference {
-        noun,
-        name,
-        by,
-        place,
-    } in references
-    {
+    for Reference { noun, name, by, place } in references {
         if names.has(*noun, name) {
             continue;
         }

@@ -4,9 +4,6 @@ use clap::Parser;
 use plugin_runner::launcher::{Options, serve};
 
 fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     serve(&Options::parse())
 }

@@ -37,15 +37,12 @@ impl Home {
         let base = base.canonicalize()?;
         // Held to the end of this function: an entry must not be seen between its making and its locking.
         let guard = lock_file(&base.join(LOCK))?;
-        guard
-            .lock()
-            .with_context(|| format!("while locking {}", base.display()))?;
+        guard.lock().with_context(|| format!("while locking {}", base.display()))?;
         sweep(&base)?;
         let path = base.join(format!("launcher-{}", Uuid::new_v4().simple()));
         make_private(&path)?;
         let lock = lock_file(&path.join(LOCK))?;
-        lock.lock()
-            .with_context(|| format!("while locking {}", path.display()))?;
+        lock.lock().with_context(|| format!("while locking {}", path.display()))?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -98,14 +95,9 @@ fn make_base(base: &Path) -> anyhow::Result<()> {
             .create(base)
             .with_context(|| format!("while making the directory {}", base.display()))?;
     }
-    let metadata = base
-        .symlink_metadata()
-        .with_context(|| format!("while looking at {}", base.display()))?;
+    let metadata = base.symlink_metadata().with_context(|| format!("while looking at {}", base.display()))?;
     if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() || metadata.mode() & OTHERS_MAY_WRITE != 0 {
-        bail!(
-            "{} must be a directory of the launcher's user that nobody else can write",
-            base.display()
-        );
+        bail!("{} must be a directory of the launcher's user that nobody else can write", base.display());
     }
     Ok(())
 }
@@ -116,11 +108,7 @@ fn make_private(path: &Path) -> anyhow::Result<()> {
 }
 
 fn lock_file(path: &Path) -> anyhow::Result<File> {
-    let opened = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path);
+    let opened = File::options().create(true).truncate(false).write(true).open(path);
     opened.with_context(|| format!("while opening {}", path.display()))
 }
 

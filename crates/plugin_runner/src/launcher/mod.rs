@@ -23,12 +23,7 @@ use crate::registry::{Registry, Trust};
 #[command(name = "plugin_launcher", version)]
 pub struct Options {
     /// Listen on this path
-    #[arg(
-        long,
-        value_name = "PATH",
-        required_unless_present = "inherit_fd",
-        conflicts_with = "inherit_fd"
-    )]
+    #[arg(long, value_name = "PATH", required_unless_present = "inherit_fd", conflicts_with = "inherit_fd")]
     pub socket: Option<PathBuf>,
     /// Serve this one connected socket, and exit when it closes
     #[arg(long, value_name = "NUMBER")]

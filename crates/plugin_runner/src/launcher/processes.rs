@@ -35,11 +35,7 @@ pub(super) struct Watcher {
 impl Watcher {
     pub fn look(&mut self) -> Descendants {
         let own = Pid::this().as_raw();
-        if self
-            .last
-            .replace(Instant::now())
-            .is_none_or(|last| last.elapsed() > FOREIGN_FOR)
-        {
+        if self.last.replace(Instant::now()).is_none_or(|last| last.elapsed() > FOREIGN_FOR) {
             self.foreign.clear();
         }
         let ids = all_ids();
@@ -48,10 +44,7 @@ impl Watcher {
             .filter(|id| !self.foreign.contains(id))
             .filter_map(|&id| Some((id, read_process(id)?)))
             .collect();
-        let all = Descendants {
-            processes: known,
-            own,
-        };
+        let all = Descendants { processes: known, own };
         let ours: HashMap<i32, Process> = all
             .processes
             .iter()
@@ -60,8 +53,7 @@ impl Watcher {
             .collect();
         // An id that could not be read belongs to a process that just ended: it may be anybody's next time.
         self.foreign.retain(|id| ids.contains(id));
-        self.foreign
-            .extend(all.processes.keys().filter(|id| !ours.contains_key(id)));
+        self.foreign.extend(all.processes.keys().filter(|id| !ours.contains_key(id)));
         Descendants { processes: ours, own }
     }
 }
@@ -139,9 +131,7 @@ pub(super) fn send(id: i32, signal: Signal) {
 
 fn all_ids() -> HashSet<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn read_process(id: i32) -> Option<Process> {
@@ -153,9 +143,5 @@ fn read_process(id: i32) -> Option<Process> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
-    Some(Process {
-        parent,
-        session,
-        zombie: matches!(state, "Z" | "X"),
-    })
+    Some(Process { parent, session, zombie: matches!(state, "Z" | "X") })
 }

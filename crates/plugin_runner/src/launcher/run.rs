@@ -87,15 +87,8 @@ impl Run {
     /// Begins to end the run for this reason, unless it is ending already.
     pub fn end(&mut self, cause: Cause, members: &[i32], now: Instant) {
         if matches!(self.phase, Phase::Running) {
-            let grace = if cause == Cause::Exited {
-                SHORT_GRACE
-            } else {
-                self.grace
-            };
-            self.phase = Phase::Ending {
-                cause,
-                kill_at: later(now, grace),
-            };
+            let grace = if cause == Cause::Exited { SHORT_GRACE } else { self.grace };
+            self.phase = Phase::Ending { cause, kill_at: later(now, grace) };
             for &id in members {
                 send(id, Signal::SIGTERM);
                 // A stopped process takes its TERM only when it goes on.
@@ -131,13 +124,7 @@ impl Run {
         let status = self.status?;
         let over = members.is_empty() || (kill && now >= kill_at + GIVE_UP_AFTER);
         let elapsed = now.saturating_duration_since(self.started);
-        over.then_some(Exited {
-            run: self.id,
-            status,
-            cause,
-            elapsed,
-            left: members.len(),
-        })
+        over.then_some(Exited { run: self.id, status, cause, elapsed, left: members.len() })
     }
 }
 

@@ -86,11 +86,7 @@ impl Server {
             watched.push(PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN));
         }
         watched.extend(self.connections.values().map(|channel| {
-            let writes = if channel.has_waiting() {
-                PollFlags::POLLOUT
-            } else {
-                PollFlags::empty()
-            };
+            let writes = if channel.has_waiting() { PollFlags::POLLOUT } else { PollFlags::empty() };
             PollFd::new(channel.as_fd(), PollFlags::POLLIN | writes)
         }));
         match poll(&mut watched, self.wait_for()) {
@@ -101,11 +97,7 @@ impl Server {
 
     fn wait_for(&self) -> PollTimeout {
         let now = Instant::now();
-        let looks = self
-            .runs
-            .values()
-            .map(|run| run.next_look(now))
-            .chain(self.trees.next_look(now));
+        let looks = self.runs.values().map(|run| run.next_look(now)).chain(self.trees.next_look(now));
         let Some(next) = looks.min() else {
             return PollTimeout::NONE;
         };
@@ -128,11 +120,7 @@ impl Server {
         loop {
             match sys::reap() {
                 Ok(Reaped::Child { pid, status }) => {
-                    if let Some(run) = self
-                        .trees
-                        .leader_ended(pid)
-                        .and_then(|run| self.runs.get_mut(&run))
-                    {
+                    if let Some(run) = self.trees.leader_ended(pid).and_then(|run| self.runs.get_mut(&run)) {
                         run.leader_ended(status);
                     }
                 }
@@ -237,10 +225,7 @@ impl Server {
         descriptors: Vec<OwnedFd>,
     ) -> anyhow::Result<(i32, OwnedFd)> {
         anyhow::ensure!(!self.stopping, "the launcher is stopping");
-        anyhow::ensure!(
-            !self.runs.contains_key(&spec.run),
-            "a run with this id is running already"
-        );
+        anyhow::ensure!(!self.runs.contains_key(&spec.run), "a run with this id is running already");
         let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors)
             .map_err(|_| anyhow::anyhow!("the start came without the two output descriptors"))?;
         let plugin = self.registry.find(&spec.plugin)?;
@@ -254,8 +239,7 @@ impl Server {
             Ok((pid, fifo)) => {
                 let limits = (spec.timeout, spec.grace);
                 self.trees.leader_started(pid, spec.run);
-                self.runs
-                    .insert(spec.run, Run::new(spec.run, connection, pid, directory, limits));
+                self.runs.insert(spec.run, Run::new(spec.run, connection, pid, directory, limits));
                 Ok((pid, fifo))
             }
             Err(error) => {
@@ -278,10 +262,7 @@ impl Server {
     /// True when nothing is due but the ends of runs of which no process is left.
     fn only_leaders_ended(&self, now: Instant) -> bool {
         !self.trees.is_look_due(now)
-            && !self
-                .runs
-                .values()
-                .any(|run| run.is_due(now) && run.leader_lives())
+            && !self.runs.values().any(|run| run.is_due(now) && run.leader_lives())
             && self.trees.only_leaders_live(&self.runs)
     }
 
@@ -290,17 +271,11 @@ impl Server {
         if !self.trees.is_look_due(now) && !self.runs.values().any(|run| run.is_due(now)) {
             return;
         }
-        let members = if self.only_leaders_ended(now) {
-            Members::default()
-        } else {
-            self.trees.look(&self.runs)
-        };
+        let members =
+            if self.only_leaders_ended(now) { Members::default() } else { self.trees.look(&self.runs) };
         members.end_strays();
-        let reports: Vec<_> = self
-            .runs
-            .values_mut()
-            .filter_map(|run| run.advance(members.of(run.id), now))
-            .collect();
+        let reports: Vec<_> =
+            self.runs.values_mut().filter_map(|run| run.advance(members.of(run.id), now)).collect();
         for exited in reports {
             if let Some(run) = self.runs.remove(&exited.run) {
                 self.trees.forget(run.leader);

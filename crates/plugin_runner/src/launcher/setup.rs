@@ -111,23 +111,14 @@ pub(super) fn listen(path: &Path, allow_users: &[String]) -> anyhow::Result<List
     let mode = if allow_users.is_empty() { 0o600 } else { 0o666 };
     fs::set_permissions(path, Permissions::from_mode(mode)).with_context(doing)?;
     listen_on(&socket, Backlog::new(BACKLOG)?).with_context(doing)?;
-    Ok(Listener {
-        socket,
-        allowed,
-        path: path.to_owned(),
-    })
+    Ok(Listener { socket, allowed, path: path.to_owned() })
 }
 
 fn remove_stale(path: &Path) -> anyhow::Result<()> {
     if fs::symlink_metadata(path).is_err() {
         return Ok(());
     }
-    let probe = socket(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let probe = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
     match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
         Err(Errno::ECONNREFUSED) => Ok(fs::remove_file(path)?),
         Ok(()) => bail!("another launcher listens there"),

@@ -34,11 +34,7 @@ pub(super) fn make_fifo(directory: &Path) -> anyhow::Result<OwnedFd> {
     let path = directory.join(FIFO);
     mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("the progress FIFO can't be made")?;
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .custom_flags(flags)
-        .open(&path);
+    let file = File::options().read(true).write(true).custom_flags(flags).open(&path);
     Ok(file.context("the progress FIFO can't be opened")?.into())
 }
 
@@ -52,9 +48,7 @@ pub(super) fn start(
 ) -> anyhow::Result<i32> {
     let input = memory_file(spec.input.as_bytes()).context("the standard input can't be made")?;
     let mut actions = PosixSpawnFileActions::init()?;
-    for (target, source) in [input.as_fd(), outputs.stdout.as_fd(), outputs.stderr.as_fd()]
-        .iter()
-        .enumerate()
+    for (target, source) in [input.as_fd(), outputs.stdout.as_fd(), outputs.stderr.as_fd()].iter().enumerate()
     {
         actions.add_dup2(source.as_raw_fd(), i32::try_from(target)?)?;
     }
@@ -68,25 +62,15 @@ pub(super) fn start(
         arguments.push(CString::new(argument.as_str()).context("an argument contains a NUL character")?);
     }
     let environment = environment(spec, directory, launcher)?;
-    posix_spawn(
-        plugin.file.as_path(),
-        &actions,
-        &attributes,
-        &arguments,
-        &environment,
-    )
-    .map(nix::unistd::Pid::as_raw)
-    .map_err(|error| anyhow!("plugin '{}' {}", plugin.name, refusal(error)))
+    posix_spawn(plugin.file.as_path(), &actions, &attributes, &arguments, &environment)
+        .map(nix::unistd::Pid::as_raw)
+        .map_err(|error| anyhow!("plugin '{}' {}", plugin.name, refusal(error)))
 }
 
 /// What the spec says, and what only the launcher knows.
 fn environment(spec: &RunSpec, directory: &Path, launcher: &Path) -> anyhow::Result<Vec<CString>> {
     let fifo = directory.join(FIFO);
-    let own = [
-        ("HOME", directory),
-        (LAUNCHER_VARIABLE, launcher),
-        (PROGRESS_VARIABLE, fifo.as_path()),
-    ];
+    let own = [("HOME", directory), (LAUNCHER_VARIABLE, launcher), (PROGRESS_VARIABLE, fifo.as_path())];
     let mut environment = Vec::with_capacity(spec.environment.len() + own.len());
     for (name, value) in &spec.environment {
         if own.iter().all(|(reserved, _)| reserved != name) {

@@ -78,19 +78,12 @@ impl Trees {
 
     /// True when there are children that are no leaders, and it makes sense to go on ending them.
     pub fn has_strays(&self) -> bool {
-        self.strays_alone_since
-            .is_some_and(|since| since.elapsed() < STRAYS_GIVEN_UP)
+        self.strays_alone_since.is_some_and(|since| since.elapsed() < STRAYS_GIVEN_UP)
     }
 
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
         let due = self.next_stray_look.unwrap_or(now + STRAY_LOOK);
-        self.children.then(|| {
-            if self.has_strays() {
-                due.min(now + STRAY_LOOK_WHEN_ALONE)
-            } else {
-                due
-            }
-        })
+        self.children.then(|| if self.has_strays() { due.min(now + STRAY_LOOK_WHEN_ALONE) } else { due })
     }
 
     pub fn is_look_due(&self, now: Instant) -> bool {
@@ -104,9 +97,7 @@ impl Trees {
         let lives = |run: &Uuid| runs.get(run).is_some_and(Run::leader_lives);
         !self.children
             || children().is_some_and(|children| {
-                children
-                    .iter()
-                    .all(|child| self.leaders.get(child).is_some_and(lives))
+                children.iter().all(|child| self.leaders.get(child).is_some_and(lives))
             })
     }
 
@@ -125,10 +116,7 @@ impl Trees {
             if process.zombie {
                 continue;
             }
-            match all
-                .root_of(id)
-                .and_then(|root| owners.get(&root).copied().flatten())
-            {
+            match all.root_of(id).and_then(|root| owners.get(&root).copied().flatten()) {
                 Some(run) => members.of_runs.entry(run).or_default().push(id),
                 None => members.of_nobody.push(id),
             }
@@ -138,17 +126,11 @@ impl Trees {
 
     /// The run of every child of the launcher; `None` for one whose run is over.
     fn owners(&mut self, all: &Descendants, runs: &HashMap<Uuid, Run>) -> HashMap<i32, Option<Uuid>> {
-        let roots = all
-            .processes
-            .iter()
-            .filter(|(id, _)| all.root_of(**id) == Some(**id));
+        let roots = all.processes.iter().filter(|(id, _)| all.root_of(**id) == Some(**id));
         let mut owners = HashMap::new();
         for (&id, process) in roots {
-            let living_leader = self
-                .leaders
-                .get(&id)
-                .filter(|run| runs.get(run).is_some_and(Run::leader_lives))
-                .copied();
+            let living_leader =
+                self.leaders.get(&id).filter(|run| runs.get(run).is_some_and(Run::leader_lives)).copied();
             let owner = living_leader.map_or_else(|| self.owner_of_orphan(id, process.session, runs), Some);
             owners.insert(id, owner);
         }
@@ -159,23 +141,16 @@ impl Trees {
         let by_environment = || variable_of(id, RUN_VARIABLE).and_then(|value| Uuid::parse_str(&value).ok());
         let by_directory = || {
             let works_in = directory_of(id)?;
-            runs.values()
-                .find(|run| works_in.starts_with(&run.directory))
-                .map(|run| run.id)
+            runs.values().find(|run| works_in.starts_with(&run.directory)).map(|run| run.id)
         };
         let by_session = self.leaders.get(&session).copied();
         if let Some(run) = by_environment().or(by_session).or_else(by_directory) {
             return runs.contains_key(&run).then_some(run);
         }
-        let candidates = self
-            .strays
-            .entry(id)
-            .or_insert_with(|| runs.keys().copied().collect());
+        let candidates = self.strays.entry(id).or_insert_with(|| runs.keys().copied().collect());
         candidates.retain(|run| runs.contains_key(run));
         // With several candidates it is given to one that still runs, as long as there is one.
-        let running = candidates
-            .iter()
-            .find(|run| runs.get(run).is_some_and(Run::leader_lives));
+        let running = candidates.iter().find(|run| runs.get(run).is_some_and(Run::leader_lives));
         running.or(candidates.first()).copied()
     }
 }

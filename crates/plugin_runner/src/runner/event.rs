@@ -95,9 +95,6 @@ pub struct RunnerOptions {
 
 impl Default for RunnerOptions {
     fn default() -> Self {
-        Self {
-            window: None,
-            drain: Duration::from_secs(2),
-        }
+        Self { window: None, drain: Duration::from_secs(2) }
     }
 }

@@ -69,10 +69,7 @@ impl Runner {
         epoll.add(&channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
         epoll.add(&*waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let (sender, commands) = mpsc::channel();
-        let remote = Remote {
-            sender,
-            waker: std::sync::Arc::clone(&waker),
-        };
+        let remote = Remote { sender, waker: std::sync::Arc::clone(&waker) };
         Ok(Self {
             epoll,
             channel,
@@ -111,21 +108,18 @@ impl Runner {
         }
         let serial = self.next_serial;
         self.next_serial += 1;
-        let sent = Active::new(serial, &spec)
-            .map_err(io::Error::from)
-            .and_then(|(active, writers)| {
-                self.channel.send(&Request::Start(spec), writers)?;
-                Ok(active)
-            });
+        let sent = Active::new(serial, &spec).map_err(io::Error::from).and_then(|(active, writers)| {
+            self.channel.send(&Request::Start(spec), writers)?;
+            Ok(active)
+        });
         match sent {
             Ok(active) => {
                 self.serials.insert(serial, run);
                 self.runs.insert(run, active);
             }
-            Err(error) => self.finish(
-                run,
-                Outcome::NotStarted(format!("it can't be sent to the launcher: {error}")),
-            ),
+            Err(error) => {
+                self.finish(run, Outcome::NotStarted(format!("it can't be sent to the launcher: {error}")))
+            }
         }
     }
 
@@ -186,9 +180,7 @@ impl Runner {
     fn wait_for(&self, timeout: Duration) -> EpollTimeout {
         let now = Instant::now();
         let deadlines = self.runs.values().filter_map(|active| active.ending.as_ref());
-        let until = deadlines
-            .map(|ending| ending.deadline.saturating_duration_since(now))
-            .min();
+        let until = deadlines.map(|ending| ending.deadline.saturating_duration_since(now)).min();
         let wait = until.map_or(timeout, |until| until.min(timeout));
         // Rounded up, so that a deadline is over when the wait is.
         EpollTimeout::from(u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u16::MAX))
@@ -197,13 +189,8 @@ impl Runner {
     fn watch_channel(&mut self) -> Result<(), RunnerError> {
         let writes = self.channel.has_waiting();
         if writes != self.channel_writes {
-            let flags = if writes {
-                EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT
-            } else {
-                EpollFlags::EPOLLIN
-            };
-            self.epoll
-                .modify(&self.channel, &mut EpollEvent::new(flags, CHANNEL))?;
+            let flags = if writes { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT } else { EpollFlags::EPOLLIN };
+            self.epoll.modify(&self.channel, &mut EpollEvent::new(flags, CHANNEL))?;
             self.channel_writes = writes;
         }
         Ok(())
@@ -255,11 +242,7 @@ impl Runner {
                 if let Some(active) = self.runs.get_mut(&run) {
                     active.started = true;
                     active.progress = descriptors.pop();
-                    self.ready.push_back(Event::Started {
-                        run,
-                        pid,
-                        at: SystemTime::now(),
-                    });
+                    self.ready.push_back(Event::Started { run, pid, at: SystemTime::now() });
                     self.watch_progress(run);
                     self.watch_as_due(run);
                 }
@@ -285,11 +268,7 @@ impl Runner {
         self.read_progress(run);
         for stream in [Stream::Stdout, Stream::Stderr] {
             while self.read_output(run, stream) {
-                if self
-                    .runs
-                    .get(&run)
-                    .is_none_or(|active| active.is_done(Instant::now()))
-                {
+                if self.runs.get(&run).is_none_or(|active| active.is_done(Instant::now())) {
                     break;
                 }
             }
@@ -312,12 +291,8 @@ impl Runner {
 
     fn finish_done(&mut self) {
         let now = Instant::now();
-        let done: Vec<Uuid> = self
-            .runs
-            .iter()
-            .filter(|(_, active)| active.is_done(now))
-            .map(|(run, _)| *run)
-            .collect();
+        let done: Vec<Uuid> =
+            self.runs.iter().filter(|(_, active)| active.is_done(now)).map(|(run, _)| *run).collect();
         done.into_iter().for_each(|run| self.finish_if_done(run, now));
     }
 
@@ -325,32 +300,15 @@ impl Runner {
         if self.runs.get(&run).is_some_and(|active| active.is_done(now))
             && let Some(ending) = self.forget(run).and_then(|active| active.ending)
         {
-            let Ending {
-                outcome,
-                elapsed,
-                left,
-                ..
-            } = ending;
-            self.ready.push_back(Event::Finished {
-                run,
-                outcome,
-                elapsed,
-                left,
-                at: SystemTime::now(),
-            });
+            let Ending { outcome, elapsed, left, .. } = ending;
+            self.ready.push_back(Event::Finished { run, outcome, elapsed, left, at: SystemTime::now() });
         }
     }
 
     fn finish(&mut self, run: Uuid, outcome: Outcome) {
         self.forget(run);
         let at = SystemTime::now();
-        self.ready.push_back(Event::Finished {
-            run,
-            outcome,
-            elapsed: None,
-            left: 0,
-            at,
-        });
+        self.ready.push_back(Event::Finished { run, outcome, elapsed: None, left: 0, at });
     }
 
     fn forget(&mut self, run: Uuid) -> Option<Active> {

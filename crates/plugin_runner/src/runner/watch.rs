@@ -24,12 +24,7 @@ impl Runner {
                     ending.drained += count;
                 }
                 let bytes = self.buffer.get(..count).unwrap_or_default().to_vec();
-                self.ready.push_back(Event::Output {
-                    run,
-                    stream,
-                    bytes,
-                    at: SystemTime::now(),
-                });
+                self.ready.push_back(Event::Output { run, stream, bytes, at: SystemTime::now() });
                 true
             }
             Look::Empty => false,

@@ -34,10 +34,7 @@ pub struct Ran {
 
 impl Nest {
     pub fn new() -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("plugin_runner")
-            .tempdir_in("/tmp")
-            .unwrap();
+        let directory = tempfile::Builder::new().prefix("plugin_runner").tempdir_in("/tmp").unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let nest = Self { directory };
         fs::create_dir(nest.plugins()).unwrap();
@@ -75,14 +72,10 @@ impl Nest {
     pub fn arguments(&self) -> Vec<String> {
         let work = self.work();
         let plugins = self.plugins();
-        let mut arguments: Vec<String> = [
-            "--work-dir",
-            work.to_str().unwrap(),
-            "--plugin-dir",
-            plugins.to_str().unwrap(),
-        ]
-        .map(str::to_owned)
-        .into();
+        let mut arguments: Vec<String> =
+            ["--work-dir", work.to_str().unwrap(), "--plugin-dir", plugins.to_str().unwrap()]
+                .map(str::to_owned)
+                .into();
         arguments.extend(["--plugin-dir", "/usr/bin"].map(str::to_owned));
         if geteuid().is_root() {
             arguments.extend(["--user", NOBODY].map(str::to_owned));
@@ -100,12 +93,7 @@ impl Nest {
         let _guard = exclusive();
         #[expect(clippy::disallowed_methods, reason = "the launcher is what is tested")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_plugin_launcher"));
-        command
-            .arg("--socket")
-            .arg(socket)
-            .args(self.arguments())
-            .spawn()
-            .unwrap()
+        command.arg("--socket").arg(socket).args(self.arguments()).spawn().unwrap()
     }
 
     pub fn runner(&self) -> Runner {
@@ -122,9 +110,7 @@ impl Nest {
 }
 
 fn exclusive() -> MutexGuard<'static, ()> {
-    WRITING_AND_STARTING
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    WRITING_AND_STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A run of `plugin` with plenty of time.
@@ -145,10 +131,7 @@ impl Ran {
         match event {
             Event::Started { at, .. } => self.started = Some(at),
             Event::Output { stream, bytes, .. } => {
-                assert!(
-                    self.started.is_some() && self.outcome.is_none(),
-                    "output outside of the run"
-                );
+                assert!(self.started.is_some() && self.outcome.is_none(), "output outside of the run");
                 assert!(!bytes.is_empty() && bytes.len() <= 64 * 1024);
                 match stream {
                     Stream::Stdout => self.stdout.extend(bytes),
@@ -209,12 +192,7 @@ pub fn run_of(event: &Event) -> Uuid {
 pub fn processes_with(mark: &str) -> Vec<u32> {
     let living = |id: &u32| {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        !stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .trim_start()
-            .starts_with('Z')
+        !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z')
     };
     let marked = |id: &u32| {
         ["environ", "cmdline"].iter().any(|file| {
@@ -224,17 +202,12 @@ pub fn processes_with(mark: &str) -> Vec<u32> {
     };
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    ids.filter(|id| *id != std::process::id())
-        .filter(living)
-        .filter(marked)
-        .collect()
+    ids.filter(|id| *id != std::process::id()).filter(living).filter(marked).collect()
 }
 
 /// Waits until so many processes carry the mark.
 pub fn await_processes(mark: &str, enough: impl Fn(usize) -> bool) {
-    eventually(&format!("the number of processes with {mark}"), || {
-        enough(processes_with(mark).len())
-    });
+    eventually(&format!("the number of processes with {mark}"), || enough(processes_with(mark).len()));
 }
 
 pub fn eventually(what: &str, done: impl Fn() -> bool) {

@@ -68,10 +68,7 @@ fn arguments_arrive_byte_for_byte() {
     let nest = Nest::new();
     nest.script("dump", "for argument; do printf '%s\\0' \"$argument\"; done");
     let ran = nest.run(invocation("dump", HOSTILE));
-    let expected: Vec<u8> = HOSTILE
-        .iter()
-        .flat_map(|value| [value.as_bytes(), b"\0"].concat())
-        .collect();
+    let expected: Vec<u8> = HOSTILE.iter().flat_map(|value| [value.as_bytes(), b"\0"].concat()).collect();
     assert_eq!(ran.stdout, expected);
     assert_eq!(ran.outcome, Some(Outcome::Exit(0)));
 }
@@ -101,17 +98,11 @@ fn the_environment_is_exactly_what_the_contract_says() {
     };
     let run = invocation.run.to_string();
     let ran = nest.run(invocation);
-    let entries = ran
-        .text()
-        .split_terminator('\0')
-        .map(|entry| entry.split_once('=').unwrap());
+    let entries = ran.text().split_terminator('\0').map(|entry| entry.split_once('=').unwrap());
     let mut found: BTreeMap<&str, &str> = entries.collect();
     let home = found.remove("HOME").unwrap();
     assert!(home.starts_with(nest.work().to_str().unwrap()) && home.ends_with(&run));
-    assert_eq!(
-        found.remove("SELFSERVICE_PROGRESS").unwrap(),
-        format!("{home}/progress")
-    );
+    assert_eq!(found.remove("SELFSERVICE_PROGRESS").unwrap(), format!("{home}/progress"));
     assert!(home.starts_with(found.remove("SELFSERVICE_LAUNCHER").unwrap()));
     let expected = BTreeMap::from([
         ("LANG", "C.UTF-8"),
@@ -132,11 +123,7 @@ fn the_environment_is_exactly_what_the_contract_says() {
 fn standard_input_is_one_json_line_and_then_ends() {
     let nest = Nest::new();
     let parameters = BTreeMap::from([("drain".to_owned(), "x".repeat(200_000))]);
-    let ran = nest.run(Invocation {
-        host: "web1".to_owned(),
-        parameters,
-        ..invocation("cat", &[])
-    });
+    let ran = nest.run(Invocation { host: "web1".to_owned(), parameters, ..invocation("cat", &[]) });
     assert_eq!(ran.text().lines().count(), 1);
     let input: serde_json::Value = serde_json::from_str(ran.text()).unwrap();
     assert_eq!(input["host"], "web1");
@@ -153,10 +140,7 @@ fn only_the_three_standard_descriptors_are_open() {
 #[test]
 fn signals_umask_and_terminal_are_as_in_a_fresh_login() {
     let nest = Nest::new();
-    let ran = nest.run(invocation(
-        "sh",
-        &["-c", "sed -nE 's/^Sig(Blk|Ign):.//p' /proc/self/status; umask"],
-    ));
+    let ran = nest.run(invocation("sh", &["-c", "sed -nE 's/^Sig(Blk|Ign):.//p' /proc/self/status; umask"]));
     let lines: Vec<&str> = ran.text().lines().collect();
     // The C library keeps signals 32 and 33 for itself and lets posix_spawn ignore them.
     let own = 0b11_u64 << 31;
@@ -180,11 +164,8 @@ fn the_working_directory_is_private_and_goes_away() {
     assert_eq!(mode, "700");
     assert!(!std::path::Path::new(directory).exists());
     drop(runner);
-    let left: Vec<_> = std::fs::read_dir(nest.work())
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name())
-        .collect();
+    let left: Vec<_> =
+        std::fs::read_dir(nest.work()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["lock"]);
 }
 
@@ -209,10 +190,7 @@ fn output_is_complete_whatever_it_is() {
 fn output_after_a_closed_stdout_and_no_output_are_fine() {
     let nest = Nest::new();
     let ran = nest.run(invocation("sh", &["-c", "exec >&-; echo late >&2; exit 1"]));
-    assert_eq!(
-        (ran.stderr.as_slice(), ran.outcome),
-        (&b"late\n"[..], Some(Outcome::Exit(1)))
-    );
+    assert_eq!((ran.stderr.as_slice(), ran.outcome), (&b"late\n"[..], Some(Outcome::Exit(1))));
     let ran = nest.run(invocation("sh", &["-c", "exec >&- 2>&-; exit 3"]));
     assert_eq!(ran.outcome, Some(Outcome::Exit(3)));
 }
@@ -256,15 +234,9 @@ fn a_flood_is_complete_and_memory_stays_bounded() {
 #[test]
 fn without_credit_the_plugin_waits() {
     let nest = Nest::new();
-    let options = RunnerOptions {
-        window: Some(256 * 1024),
-        ..RunnerOptions::default()
-    };
+    let options = RunnerOptions { window: Some(256 * 1024), ..RunnerOptions::default() };
     let mut runner = Runner::new(nest.launcher(), options).unwrap();
-    let (flood, other) = (
-        invocation("head", &["-c", "10000000", "/dev/zero"]),
-        invocation("true", &[]),
-    );
+    let (flood, other) = (invocation("head", &["-c", "10000000", "/dev/zero"]), invocation("true", &[]));
     let (run, second) = (flood.run, other.run);
     runner.start(flood.into_spec().unwrap());
     let mut ran = Ran::default();
@@ -275,28 +247,18 @@ fn without_credit_the_plugin_waits() {
         .iter()
         .any(|event| crate::common::run_of(event) == second && matches!(event, Event::Finished { .. }))
     {
-        runner
-            .turn(Duration::from_millis(50), &mut |event| events.push(event))
-            .unwrap();
+        runner.turn(Duration::from_millis(50), &mut |event| events.push(event)).unwrap();
     }
-    assert!(
-        events.iter().all(|event| crate::common::run_of(event) == second),
-        "output came without credit"
-    );
+    assert!(events.iter().all(|event| crate::common::run_of(event) == second), "output came without credit");
     assert!(ran.stdout.len() < 256 * 1024 + 64 * 1024);
     let remote = runner.remote();
     let mut credited = 0;
     while ran.outcome.is_none() {
         remote.credit(run, ran.stdout.len() - credited).unwrap();
         credited = ran.stdout.len();
-        runner
-            .turn(Duration::from_millis(50), &mut |event| ran.take(event))
-            .unwrap();
+        runner.turn(Duration::from_millis(50), &mut |event| ran.take(event)).unwrap();
     }
-    assert_eq!(
-        (ran.stdout.len(), ran.outcome),
-        (10_000_000, Some(Outcome::Exit(0)))
-    );
+    assert_eq!((ran.stdout.len(), ran.outcome), (10_000_000, Some(Outcome::Exit(0))));
 }
 
 #[test]
@@ -313,12 +275,7 @@ fn many_runs_at_once_keep_their_output_apart() {
         .collect();
     let mut results: BTreeMap<_, Ran> = BTreeMap::new();
     while runner.active() > 0 {
-        let mut sink = |event: Event| {
-            results
-                .entry(crate::common::run_of(&event))
-                .or_default()
-                .take(event)
-        };
+        let mut sink = |event: Event| results.entry(crate::common::run_of(&event)).or_default().take(event);
         runner.turn(Duration::from_secs(1), &mut sink).unwrap();
     }
     for (run, number) in runs {
@@ -346,17 +303,10 @@ fn a_runner_in_a_thread_is_driven_from_outside() {
             outcomes.insert(run, outcome);
         }
     }
-    assert_eq!(
-        outcomes,
-        BTreeMap::from([(ids.0, Outcome::Exit(0)), (ids.1, Outcome::Cancelled)])
-    );
+    assert_eq!(outcomes, BTreeMap::from([(ids.0, Outcome::Exit(0)), (ids.1, Outcome::Cancelled)]));
     remote.stop().unwrap();
     thread.join().unwrap().unwrap();
-    assert!(
-        remote
-            .start(invocation("true", &[]).into_spec().unwrap())
-            .is_err()
-    );
+    assert!(remote.start(invocation("true", &[]).into_spec().unwrap()).is_err());
 }
 
 fn resident_kib() -> u64 {

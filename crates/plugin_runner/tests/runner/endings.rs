@@ -44,13 +44,7 @@ impl Escape {
         let mark = format!("{:09}", run.as_u128() % 1_000_000_000);
         let (timeout, grace) = limits;
         let arguments = vec![mark.clone()];
-        let invocation = Invocation {
-            run,
-            arguments,
-            timeout,
-            grace,
-            ..invocation("escaper", &[])
-        };
+        let invocation = Invocation { run, arguments, timeout, grace, ..invocation("escaper", &[]) };
         runner.start(invocation.into_spec().unwrap());
         let mut ran = Ran::default();
         turn_until(runner, &mut ran, run, |ran| ran.stdout == b"ready\n");
@@ -100,11 +94,8 @@ fn what_a_plugin_leaves_is_ended_and_its_result_stays() {
     let (escape, mut ran) = Escape::start(&nest, &mut runner, then, (MINUTE, SHORT));
     escape.await_all();
     let gate = || {
-        let launcher = std::fs::read_dir(nest.work())
-            .unwrap()
-            .flatten()
-            .find(|entry| entry.path().is_dir())
-            .unwrap();
+        let launcher =
+            std::fs::read_dir(nest.work()).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
         launcher.path().join(escape.run.to_string()).join("gate")
     };
     eventually("the plugin's gate", || gate().exists());
@@ -126,10 +117,7 @@ fn a_cancelled_plugin_may_say_so_within_its_grace() {
     turn_until(&mut runner, &mut ran, run, |ran| ran.stdout == b"ready\n");
     runner.cancel(run);
     turn_until(&mut runner, &mut ran, run, |ran| ran.outcome.is_some());
-    assert_eq!(
-        (ran.text(), ran.outcome.as_ref()),
-        ("ready\nstopping\n", Some(&Outcome::Cancelled))
-    );
+    assert_eq!((ran.text(), ran.outcome.as_ref()), ("ready\nstopping\n", Some(&Outcome::Cancelled)));
 }
 
 #[test]
@@ -138,24 +126,15 @@ fn a_deaf_child_that_holds_the_output_does_not_delay_the_result() {
     let script = "setsid sh -c 'trap \"\" TERM; sleep 300; sleep 300' & echo done; exit 0";
     let begin = Instant::now();
     let ran = nest.run(invocation("sh", &["-c", script]));
-    assert_eq!(
-        (ran.text(), ran.outcome.as_ref()),
-        ("done\n", Some(&Outcome::Exit(0)))
-    );
-    assert!(
-        begin.elapsed() < Duration::from_secs(10),
-        "the child was waited for"
-    );
+    assert_eq!((ran.text(), ran.outcome.as_ref()), ("done\n", Some(&Outcome::Exit(0))));
+    assert!(begin.elapsed() < Duration::from_secs(10), "the child was waited for");
 }
 
 #[test]
 fn a_run_does_not_end_its_neighbours() {
     let nest = Nest::new();
     let mut runner = nest.runner();
-    let neighbour = invocation(
-        "sh",
-        &["-c", "setsid sleep 300 & (setsid sleep 300 &); echo ready; wait"],
-    );
+    let neighbour = invocation("sh", &["-c", "setsid sleep 300 & (setsid sleep 300 &); echo ready; wait"]);
     let run = neighbour.run;
     runner.start(neighbour.into_spec().unwrap());
     let mut ran = Ran::default();
@@ -202,9 +181,7 @@ fn unknown_runs_and_finished_runs_can_be_cancelled() {
     runner.start(invocation.into_spec().unwrap());
     assert_eq!(finish(&mut runner, run).outcome, Some(Outcome::Exit(0)));
     runner.cancel(run);
-    runner
-        .turn(Duration::from_millis(20), &mut |event| panic!("{event:?}"))
-        .unwrap();
+    runner.turn(Duration::from_millis(20), &mut |event| panic!("{event:?}")).unwrap();
 }
 
 #[test]
@@ -215,11 +192,7 @@ fn dropping_the_runner_ends_everything() {
     escape.await_all();
     drop(runner);
     assert_eq!(escape.left(), 0);
-    assert_eq!(
-        std::fs::read_dir(nest.work()).unwrap().count(),
-        1,
-        "only the lock may stay"
-    );
+    assert_eq!(std::fs::read_dir(nest.work()).unwrap().count(), 1, "only the lock may stay");
 }
 
 /// Runs as a process of its own for the next test, and does nothing otherwise.
@@ -234,12 +207,7 @@ fn client_that_is_killed() {
     let mut runner = Runner::new(launcher, RunnerOptions::default()).unwrap();
     let run = Uuid::parse_str(run).unwrap();
     let mark = format!("{:09}", run.as_u128() % 1_000_000_000);
-    let invocation = Invocation {
-        run,
-        timeout: MINUTE,
-        grace: MINUTE,
-        ..invocation("escaper", &[&mark])
-    };
+    let invocation = Invocation { run, timeout: MINUTE, grace: MINUTE, ..invocation("escaper", &[&mark]) };
     runner.start(invocation.into_spec().unwrap());
     finish(&mut runner, run);
 }
@@ -249,22 +217,13 @@ fn killing_the_client_ends_everything() {
     let nest = Nest::new();
     nest.script("escaper", &format!("{ESCAPER}sleep 300"));
     let run = Uuid::new_v4();
-    let escape = Escape {
-        run,
-        mark: format!("{:09}", run.as_u128() % 1_000_000_000),
-    };
+    let escape = Escape { run, mark: format!("{:09}", run.as_u128() % 1_000_000_000) };
     let mut arguments = vec![run.to_string()];
     arguments.extend(nest.arguments());
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the client must be a process that can be killed"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the client must be a process that can be killed")]
     let mut client = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "endings::client_that_is_killed"])
-        .env(
-            "PLUGIN_RUNNER_TEST_CLIENT",
-            serde_json::to_string(&arguments).unwrap(),
-        )
+        .env("PLUGIN_RUNNER_TEST_CLIENT", serde_json::to_string(&arguments).unwrap())
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()
@@ -273,14 +232,8 @@ fn killing_the_client_ends_everything() {
     client.kill().unwrap();
     client.wait().unwrap();
     eventually("the end of the tree", || escape.left() == 0);
-    eventually("the end of the launcher", || {
-        processes_with(nest.work().to_str().unwrap()).is_empty()
-    });
-    assert_eq!(
-        std::fs::read_dir(nest.work()).unwrap().count(),
-        1,
-        "only the lock may stay"
-    );
+    eventually("the end of the launcher", || processes_with(nest.work().to_str().unwrap()).is_empty());
+    assert_eq!(std::fs::read_dir(nest.work()).unwrap().count(), 1, "only the lock may stay");
 }
 
 #[test]
@@ -301,10 +254,7 @@ fn killing_the_launcher_loses_the_run_and_the_next_launcher_sweeps() {
     assert!(matches!(ran.outcome, Some(Outcome::Lost(_))), "{:?}", ran.outcome);
     assert_eq!(runner.active(), 0);
     drop(runner);
-    assert!(
-        processes_with(&escape.run.to_string()).len() >= WITH_ID,
-        "there must be something to sweep"
-    );
+    assert!(processes_with(&escape.run.to_string()).len() >= WITH_ID, "there must be something to sweep");
     // The new launcher answers when it has swept.
     assert_eq!(nest.run(invocation("true", &[])).outcome, Some(Outcome::Exit(0)));
     assert_eq!(escape.left(), 0);
@@ -342,11 +292,7 @@ fn a_listening_launcher_serves_several_and_stops_when_told() {
     drop(one);
     await_processes(&run.to_string(), |count| count == 0);
     assert_eq!(processes_with(&other.to_string()).len(), 1);
-    kill(
-        Pid::from_raw(i32::try_from(service.id()).unwrap()),
-        Signal::SIGTERM,
-    )
-    .unwrap();
+    kill(Pid::from_raw(i32::try_from(service.id()).unwrap()), Signal::SIGTERM).unwrap();
     let mut outcome = None;
     while two
         .turn(Duration::from_secs(1), &mut |event| {
@@ -377,22 +323,12 @@ fn a_peer_that_talks_nonsense_is_cut_off_alone() {
     let run = invocation.run;
     runner.start(invocation.into_spec().unwrap());
     assert_eq!(finish(&mut runner, run).outcome, Some(Outcome::Exit(0)));
-    kill(
-        Pid::from_raw(i32::try_from(service.id()).unwrap()),
-        Signal::SIGTERM,
-    )
-    .unwrap();
+    kill(Pid::from_raw(i32::try_from(service.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(service.wait().unwrap().success());
 }
 
 fn raw_connection(path: &Path) -> OwnedFd {
-    let socket = socket(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )
-    .unwrap();
+    let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
     connect(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
     socket
 }

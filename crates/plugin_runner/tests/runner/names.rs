@@ -40,18 +40,10 @@ impl Shelf {
 #[test]
 fn a_name_is_never_a_path_or_an_option() {
     let shelf = Shelf::new();
-    for name in [
-        "", ".", "..", "../x", "/bin/sh", "a/b", "fine/", "a\0b", "a\nb", "-x", "--help",
-    ] {
-        assert!(
-            matches!(shelf.registry().find(name), Err(RegistryError::Name(_))),
-            "{name:?}"
-        );
+    for name in ["", ".", "..", "../x", "/bin/sh", "a/b", "fine/", "a\0b", "a\nb", "-x", "--help"] {
+        assert!(matches!(shelf.registry().find(name), Err(RegistryError::Name(_))), "{name:?}");
     }
-    assert!(matches!(
-        shelf.registry().find("a%00b"),
-        Err(RegistryError::NotFound { .. })
-    ));
+    assert!(matches!(shelf.registry().find("a%00b"), Err(RegistryError::NotFound { .. })));
 }
 
 #[test]
@@ -59,22 +51,12 @@ fn the_first_directory_wins() {
     let (one, two) = (Shelf::new(), Shelf::new());
     two.put("second", SCRIPT, 0o755);
     let registry = Registry::new([one.nest.plugins(), two.nest.plugins()], Trust::Checkout);
-    assert_eq!(
-        registry.find("fine").unwrap().file,
-        one.nest.plugins().join("fine")
-    );
+    assert_eq!(registry.find("fine").unwrap().file, one.nest.plugins().join("fine"));
     let names: Vec<String> = registry.list().into_iter().map(|plugin| plugin.name).collect();
     assert_eq!(names, ["fine", "second"]);
     let sentence = registry.find("third").unwrap_err().to_string();
     let (one, two) = (one.nest.plugins(), two.nest.plugins());
-    assert_eq!(
-        sentence,
-        format!(
-            "plugin 'third' was not found in {}, {}",
-            one.display(),
-            two.display()
-        )
-    );
+    assert_eq!(sentence, format!("plugin 'third' was not found in {}, {}", one.display(), two.display()));
 }
 
 #[test]
@@ -83,10 +65,7 @@ fn a_link_counts_where_it_points() {
     let plugins = shelf.nest.plugins();
     symlink("fine", plugins.join("Fine")).unwrap();
     let plugin = shelf.registry().find("Fine").unwrap();
-    assert_eq!(
-        (plugin.path, plugin.file),
-        (plugins.join("Fine"), plugins.join("fine"))
-    );
+    assert_eq!((plugin.path, plugin.file), (plugins.join("Fine"), plugins.join("fine")));
     fs::write(shelf.nest.path().join("outside"), SCRIPT).unwrap();
     symlink("../outside", plugins.join("out")).unwrap();
     assert!(shelf.refused("out").contains("which is in no plugin directory"));
@@ -109,15 +88,9 @@ fn only_executable_regular_files_are_plugins() {
 fn what_everybody_can_write_is_refused() {
     let shelf = Shelf::new();
     shelf.put("open", SCRIPT, 0o777);
-    assert_eq!(
-        shelf.refused("open"),
-        "plugin 'open' is refused: everybody can write it"
-    );
+    assert_eq!(shelf.refused("open"), "plugin 'open' is refused: everybody can write it");
     fs::set_permissions(shelf.nest.plugins(), Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(
-        shelf.refused("fine"),
-        "plugin 'fine' is refused: everybody can write its directory"
-    );
+    assert_eq!(shelf.refused("fine"), "plugin 'fine' is refused: everybody can write its directory");
 }
 
 #[test]
@@ -129,10 +102,7 @@ fn an_installed_system_refuses_what_its_services_can_write() {
     };
     assert!(find(vec![file.uid() + 1], vec![file.gid()]).is_ok());
     let sentence = find(vec![file.uid()], vec![]).unwrap_err().to_string();
-    assert_eq!(
-        sentence,
-        "plugin 'fine' is refused: the services themselves can write it"
-    );
+    assert_eq!(sentence, "plugin 'fine' is refused: the services themselves can write it");
     shelf.put("fine", SCRIPT, 0o775);
     assert!(find(vec![], vec![file.gid()]).is_err());
     assert!(find(vec![], vec![file.gid() + 1]).is_ok());
@@ -144,11 +114,7 @@ fn scripts_that_can_not_start_are_told_apart() {
     shelf.put("windows", "#!/bin/sh\r\nexit 0\r\n", 0o755);
     assert!(shelf.refused("windows").contains("Windows line ends"));
     shelf.put("missing", "#!/no/such/python3 -u\n", 0o755);
-    assert!(
-        shelf
-            .refused("missing")
-            .contains("needs the interpreter /no/such/python3,")
-    );
+    assert!(shelf.refused("missing").contains("needs the interpreter /no/such/python3,"));
     shelf.put("bare", "echo no first line\n", 0o755);
     let sentence = shelf.nest.run(invocation("bare", &[])).sentence().to_owned();
     assert_eq!(sentence, "plugin 'bare' is no program and has no '#!' line");

@@ -47,10 +47,7 @@ fn directories(context: &Context) -> Vec<String> {
         .iter()
         .filter(|directory| !directory.is_dir())
         .map(|directory| {
-            format!(
-                "[plugins] directories: {} is not there, or no directory",
-                directory.display()
-            )
+            format!("[plugins] directories: {} is not there, or no directory", directory.display())
         })
         .collect();
     let (key, path) = match &plugins.launcher_socket {
@@ -74,11 +71,8 @@ fn handlers(
         let page = EventHandler::page(connection, "", &after, PAGE)?;
         for handler in &page {
             let found = complaints_of(handler, macros, plugins);
-            complaints.extend(
-                found
-                    .into_iter()
-                    .map(|why| format!("event handler '{}': {why}", handler.name)),
-            );
+            complaints
+                .extend(found.into_iter().map(|why| format!("event handler '{}': {why}", handler.name)));
         }
         match page.last() {
             Some(last) => after.clone_from(&last.name),
@@ -95,10 +89,7 @@ fn complaints_of(handler: &EventHandler, macros: Option<&MacroFile>, plugins: &R
     let Some(file) = macros else {
         return complaints;
     };
-    let secrets = handler
-        .secrets
-        .iter()
-        .filter(|name| !file.secrets.contains_key(*name));
+    let secrets = handler.secrets.iter().filter(|name| !file.secrets.contains_key(*name));
     complaints.extend(secrets.map(|name| format!("there is no secret {name} in macros.ini")));
     match handler.parameters() {
         Ok(parameters) => {

@@ -104,15 +104,9 @@ impl AddArguments {
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {
-    let grants = context
-        .pool()
-        .run(|connection| -> anyhow::Result<_> { Ok(GrantLine::all(connection)?) })?;
+    let grants = context.pool().run(|connection| -> anyhow::Result<_> { Ok(GrantLine::all(connection)?) })?;
     let rows: Vec<(i64, String)> = grants.into_iter().map(|grant| (grant.id, grant.text)).collect();
-    context.list(
-        &rows,
-        "there are no rights: nobody may do anything",
-        |(id, text)| format!("{id}  {text}"),
-    )
+    context.list(&rows, "there are no rights: nobody may do anything", |(id, text)| format!("{id}  {text}"))
 }
 
 fn remove(context: &Context, id: i64) -> anyhow::Result<()> {

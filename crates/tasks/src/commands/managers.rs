@@ -20,9 +20,8 @@ struct Row {
 }
 
 pub fn run(context: &Context) -> anyhow::Result<()> {
-    let workers = context
-        .pool()
-        .run(|connection| -> anyhow::Result<_> { Ok(Worker::recent(connection)?) })?;
+    let workers =
+        context.pool().run(|connection| -> anyhow::Result<_> { Ok(Worker::recent(connection)?) })?;
     let rows: Vec<Row> = workers
         .into_iter()
         .map(|worker| Row {

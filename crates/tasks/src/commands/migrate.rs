@@ -4,9 +4,8 @@ use crate::context::Context;
 use selfservice_core::db::migrations;
 
 pub fn run(context: &Context) -> anyhow::Result<()> {
-    let applied = context
-        .pool()
-        .run(|connection| -> anyhow::Result<_> { Ok(migrations::apply(connection)?) })?;
+    let applied =
+        context.pool().run(|connection| -> anyhow::Result<_> { Ok(migrations::apply(connection)?) })?;
     let text = if applied.is_empty() {
         "the tables are up to date".to_owned()
     } else {

@@ -45,13 +45,9 @@ impl PluginCommand {
 
 fn list(context: &Context) -> anyhow::Result<()> {
     let plugins = registry(&context.settings.plugins).list();
-    let rows: Vec<(String, String)> = plugins
-        .into_iter()
-        .map(|plugin| (plugin.name, plugin.file.display().to_string()))
-        .collect();
-    context.list(&rows, "no plugins were found", |(name, file)| {
-        format!("{name}  {file}")
-    })
+    let rows: Vec<(String, String)> =
+        plugins.into_iter().map(|plugin| (plugin.name, plugin.file.display().to_string())).collect();
+    context.list(&rows, "no plugins were found", |(name, file)| format!("{name}  {file}"))
 }
 
 /// The plugins as the settings name them. Who may write them is checked by the launcher, which knows its user.
@@ -89,10 +85,7 @@ impl TestArguments {
             .iter()
             .map(|name| {
                 let secret = macros.secrets.get(name).with_context(|| {
-                    format!(
-                        "there is no secret {name} in {}",
-                        context.settings.macros.display()
-                    )
+                    format!("there is no secret {name} in {}", context.settings.macros.display())
                 })?;
                 Ok((name.clone(), secret.expose().to_owned()))
             })
@@ -119,10 +112,7 @@ fn follow(runner: &mut Runner) -> anyhow::Result<Outcome> {
             break;
         }
     }
-    std::io::stdout()
-        .flush()
-        .and(written)
-        .context("while passing the plugin's output on")?;
+    std::io::stdout().flush().and(written).context("while passing the plugin's output on")?;
     outcome.context("the launcher did not say how the plugin ended")
 }
 

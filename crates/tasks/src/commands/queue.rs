@@ -99,11 +99,9 @@ impl fmt::Display for Row {
                 writeln!(f, "{what:10} {}", at.format("%F %T UTC"))?;
             }
         }
-        for (what, text) in [
-            ("reason", &self.reason),
-            ("outcome", &self.result_text),
-            ("summary", &self.summary),
-        ] {
+        for (what, text) in
+            [("reason", &self.reason), ("outcome", &self.result_text), ("summary", &self.summary)]
+        {
             if let Some(text) = text {
                 writeln!(f, "{what:10} {}", text.escape_debug())?;
             }
@@ -143,9 +141,7 @@ fn list(context: &Context, state: Option<TaskState>, limit: i64) -> anyhow::Resu
 }
 
 fn show(context: &Context, id: Uuid) -> anyhow::Result<()> {
-    let task = context
-        .pool()
-        .run(|connection| -> anyhow::Result<_> { Ok(Task::find(connection, id)?) })?;
+    let task = context.pool().run(|connection| -> anyhow::Result<_> { Ok(Task::find(connection, id)?) })?;
     let row = Row::from(task.with_context(|| format!("there is no task {id}"))?);
     context.show(&row, &row)
 }

@@ -70,11 +70,7 @@ fn add(context: &Context, arguments: &AddArguments) -> anyhow::Result<()> {
     context.transaction(|connection| {
         let user = user_named(connection, &arguments.user)?;
         ApiToken::create(connection, &token, user.id, &arguments.name, arguments.verb, life)?;
-        audit(
-            connection,
-            "token.add",
-            &format!("{} of {} ({})", token.id(), user.name, arguments.name),
-        )?;
+        audit(connection, "token.add", &format!("{} of {} ({})", token.id(), user.name, arguments.name))?;
         Ok(())
     })?;
     print(token.reveal())?;
@@ -86,9 +82,7 @@ fn add(context: &Context, arguments: &AddArguments) -> anyhow::Result<()> {
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {
-    let tokens = context
-        .pool()
-        .run(|connection| -> anyhow::Result<_> { Ok(ApiToken::all(connection)?) })?;
+    let tokens = context.pool().run(|connection| -> anyhow::Result<_> { Ok(ApiToken::all(connection)?) })?;
     let rows: Vec<Row> = tokens
         .into_iter()
         .map(|(token, user)| Row {
@@ -101,10 +95,9 @@ fn list(context: &Context) -> anyhow::Result<()> {
         })
         .collect();
     context.list(&rows, "there are no tokens", |row| {
-        let used = row.last_used_at.map_or_else(
-            || "never used".to_owned(),
-            |at| format!("last used {}", at.format("%F %R UTC")),
-        );
+        let used = row
+            .last_used_at
+            .map_or_else(|| "never used".to_owned(), |at| format!("last used {}", at.format("%F %R UTC")));
         format!(
             "{}  {}  {}  {}  until {}  {used}",
             row.id,
@@ -124,8 +117,5 @@ fn revoke(context: &Context, id: &str) -> anyhow::Result<()> {
         audit(connection, "token.revoke", id)?;
         Ok(())
     })?;
-    context.show(
-        &serde_json::json!({ "revoked": id }),
-        format!("revoked the token {id}"),
-    )
+    context.show(&serde_json::json!({ "revoked": id }), format!("revoked the token {id}"))
 }

@@ -105,11 +105,8 @@ impl AddArguments {
             Ok(true)
         })?;
         let name = &self.name;
-        let text = if added {
-            format!("added the user {name}")
-        } else {
-            format!("the user {name} exists already")
-        };
+        let text =
+            if added { format!("added the user {name}") } else { format!("the user {name} exists already") };
         context.show(&serde_json::json!({ "name": name, "added": added }), text)
     }
 
@@ -132,9 +129,7 @@ impl AddArguments {
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {
-    let users = context
-        .pool()
-        .run(|connection| -> anyhow::Result<_> { Ok(User::all(connection)?) })?;
+    let users = context.pool().run(|connection| -> anyhow::Result<_> { Ok(User::all(connection)?) })?;
     let rows: Vec<Row> = users
         .into_iter()
         .map(|user| Row {
@@ -155,18 +150,12 @@ fn disable(context: &Context, name: &str, disabled: bool) -> anyhow::Result<()> 
     context.transaction(|connection| {
         let user = user_named(connection, name)?;
         User::set_disabled(connection, user.id, disabled)?;
-        audit(
-            connection,
-            if disabled { "user.disable" } else { "user.enable" },
-            &user.name,
-        )?;
+        audit(connection, if disabled { "user.disable" } else { "user.enable" }, &user.name)?;
         Ok(())
     })?;
     let word = if disabled { "disabled" } else { "enabled" };
-    context.show(
-        &serde_json::json!({ "name": name, "disabled": disabled }),
-        format!("{word} the user {name}"),
-    )
+    context
+        .show(&serde_json::json!({ "name": name, "disabled": disabled }), format!("{word} the user {name}"))
 }
 
 fn set_password(context: &Context, name: &str) -> anyhow::Result<()> {
@@ -196,10 +185,7 @@ fn link(context: &Context, name: &str, minutes: u64) -> anyhow::Result<()> {
         audit(connection, "user.link", &user.name)?;
         Ok(())
     })?;
-    print(format!(
-        "{}/signin/link?token={secret}",
-        context.settings.web.public_url
-    ))?;
+    print(format!("{}/signin/link?token={secret}", context.settings.web.public_url))?;
     note(format!("It works once, within {minutes} minutes."))
 }
 
@@ -211,9 +197,7 @@ fn read_password() -> anyhow::Result<String> {
         .take(MAX_INPUT)
         .read_until(b'\n', &mut bytes)
         .context("while reading the password from standard input")?;
-    let text = String::from_utf8(bytes)
-        .ok()
-        .context("the password is not UTF-8 text")?;
+    let text = String::from_utf8(bytes).ok().context("the password is not UTF-8 text")?;
     let password = text.trim_end_matches(['\n', '\r']);
     if password.is_empty() {
         bail!("standard input holds no password");

@@ -58,28 +58,12 @@ const OBJECTS: &[(Noun, &str)] = &[
 /// Whose field a list is, its name, and the statement that makes the tables as the list says and names whose was
 /// different.
 const LINKS: &[(Noun, &str, &str)] = &[
-    (
-        Noun::Service,
-        "handlers",
-        include_str!("services_event_handlers.sql"),
-    ),
-    (
-        Noun::Hostgroup,
-        "services",
-        include_str!("hostgroups_services.sql"),
-    ),
+    (Noun::Service, "handlers", include_str!("services_event_handlers.sql")),
+    (Noun::Hostgroup, "services", include_str!("hostgroups_services.sql")),
     (Noun::Host, "aliases", include_str!("host_aliases.sql")),
     (Noun::Host, "hostgroups", include_str!("hostgroups_members.sql")),
-    (
-        Noun::Host,
-        "environments",
-        include_str!("environments_members.sql"),
-    ),
-    (
-        Noun::Host,
-        "services",
-        include_str!("services_members_direct.sql"),
-    ),
+    (Noun::Host, "environments", include_str!("environments_members.sql")),
+    (Noun::Host, "services", include_str!("services_members_direct.sql")),
     (Noun::Team, "members", include_str!("teams_members.sql")),
 ];
 
@@ -90,9 +74,8 @@ impl Changes {
     }
 
     pub(super) fn take_objects(&mut self, connection: &mut PgConnection, author: &str) -> QueryResult<()> {
-        let handlers = diesel::sql_query(include_str!("event_handlers.sql"))
-            .bind::<Text, _>(author)
-            .load(connection)?;
+        let handlers =
+            diesel::sql_query(include_str!("event_handlers.sql")).bind::<Text, _>(author).load(connection)?;
         self.note(Noun::EventHandler, handlers);
         for (noun, sql) in OBJECTS {
             let rows = diesel::sql_query(*sql).load(connection)?;
@@ -105,10 +88,8 @@ impl Changes {
         for (noun, field, sql) in LINKS {
             let rows: Vec<NameRow> = diesel::sql_query(*sql).load(connection)?;
             for row in rows {
-                let change = self
-                    .objects
-                    .entry((*noun, row.name))
-                    .or_insert_with(|| Change::Changed(BTreeSet::new()));
+                let change =
+                    self.objects.entry((*noun, row.name)).or_insert_with(|| Change::Changed(BTreeSet::new()));
                 // That a new object has a new list goes without saying.
                 if let Change::Changed(fields) = change {
                     fields.insert((*field).to_owned());
@@ -129,11 +110,8 @@ impl Changes {
 
     fn note(&mut self, noun: Noun, rows: Vec<ObjectRow>) {
         for row in rows {
-            let change = if row.added {
-                Change::Added
-            } else {
-                Change::Changed(row.fields.into_iter().collect())
-            };
+            let change =
+                if row.added { Change::Added } else { Change::Changed(row.fields.into_iter().collect()) };
             self.objects.insert((noun, row.name), change);
         }
     }

@@ -29,19 +29,10 @@ pub(super) fn fill(connection: &mut PgConnection, inventory: &Inventory) -> Quer
     connection.batch_execute(TIMEOUT)?;
     connection.batch_execute(LOCK)?;
     connection.batch_execute(include_str!("stage.sql"))?;
-    insert(connection, "load_environments", &inventory.environments, |row| {
-        &row.name
-    })?;
-    insert(connection, "load_hostgroups", &inventory.hostgroups, |row| {
-        &row.name
-    })?;
+    insert(connection, "load_environments", &inventory.environments, |row| &row.name)?;
+    insert(connection, "load_hostgroups", &inventory.hostgroups, |row| &row.name)?;
     insert(connection, "load_services", &inventory.services, |row| &row.name)?;
-    insert(
-        connection,
-        "load_event_handlers",
-        &inventory.event_handlers,
-        |row| &row.name,
-    )?;
+    insert(connection, "load_event_handlers", &inventory.event_handlers, |row| &row.name)?;
     insert(connection, "load_hosts", &inventory.hosts, |row| &row.name)?;
     insert(connection, "load_teams", &inventory.teams, |row| &row.name)?;
     insert(connection, "load_grants", &inventory.grants, |_| "")
@@ -66,10 +57,7 @@ fn insert<T: Serialize>(
     for part in rows.chunks(ROWS) {
         let staged: Vec<_> = part
             .iter()
-            .map(|row| Staged {
-                name_key: names::key(name(row)).unwrap_or_default(),
-                row,
-            })
+            .map(|row| Staged { name_key: names::key(name(row)).unwrap_or_default(), row })
             .collect();
         let json = serde_json::to_value(staged)
             .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
