@@ -1,6 +1,4 @@
 //! The schema itself: migrations both ways, the generated `schema.rs`, indexes behind every foreign key.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use selfservice_core::db::migrations;
 use test_support::TestDatabase;
 

@@ -1,4 +1,4 @@
-//! Loads inventory from files into the database: read ([`source`]), check as a whole ([`validate`]), then write in one
+//! Loads inventory from files into the database: read ([`source`]), check as a whole (`validate`), then write in one
 //! transaction ([`load`]) or, for a plan, do the same and take it back. Loading the same again changes nothing.
 
 mod document;

@@ -19,12 +19,12 @@ use std::path::PathBuf;
 
 /// Claims queued tasks, has them run by the launcher, and writes their output and results.
 ///
-/// SIGTERM and SIGINT stop it: it takes no new tasks, waits for its runs ([manager] drain_seconds), ends what is left
+/// SIGTERM and SIGINT stop it: it takes no new tasks, waits for its runs (`[manager] drain_seconds`), ends what is left
 /// and records that. A second signal does not wait.
 #[derive(Debug, Parser)]
 #[command(name = "plugins_manager", version)]
 struct Arguments {
-    /// The settings file [default: $SELFSERVICE_SETTINGS, then /usr/local/manager/etc/settings.ini]
+    /// The settings file [default: `SELFSERVICE_SETTINGS`, then /usr/local/manager/etc/settings.ini]
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 }

@@ -64,7 +64,7 @@ impl Application {
     }
 
     /// Serves until SIGTERM, SIGINT or SIGQUIT, or until [`Stopper::stop`]. Requests under way may finish for
-    /// [`SHUTDOWN_SECONDS`]; streams are told to end.
+    /// `SHUTDOWN_SECONDS`; streams are told to end.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
         let stopper = self.stopper();
         let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()]
