@@ -1,6 +1,6 @@
 //! The rules of `docs/ARCHITECTURE.md` that a compiler does not check: directions of dependencies, and what may be done
 //! where.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;

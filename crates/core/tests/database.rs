@@ -1,4 +1,5 @@
 //! The schema itself: migrations both ways, the generated `schema.rs`, indexes behind every foreign key.
+
 use selfservice_core::db::migrations;
 use test_support::TestDatabase;
 

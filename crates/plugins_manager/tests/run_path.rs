@@ -1,5 +1,5 @@
 //! The run path against a real database and real processes: claim, start, output, result, time-out, cancel, drain.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;

@@ -86,7 +86,7 @@ impl From<Errno> for RunnerError {
 /// How a runner reads.
 #[derive(Debug, Clone, Copy)]
 pub struct RunnerOptions {
-    /// So many bytes of a run's output are handed out before credit must come back ([`Remote::credit`]); until it
+    /// So many bytes of a run's output are handed out before credit must come back ([`super::Remote::credit`]); until it
     /// does, the plugin waits at its pipe. `None`: the caller takes everything at once and gives no credit.
     pub window: Option<usize>,
     /// A process that left the tree may hold the pipes open; after this they are closed.

@@ -1,5 +1,5 @@
 //! The pages, sign-in and everything that browsers are told, against the running program and a real database.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 mod headers;
