@@ -1,6 +1,6 @@
 # Targets are short names for scripts/; "make help" lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check build lint fmt bench dev-db fresh-machine clean
+.PHONY: help run test check build lint fmt schema bench dev-db fresh-machine clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ lint: ## Formatting, clippy, documentation, shell scripts, JavaScript types
 
 fmt: ## Format the Rust code
 	@exec cargo fmt --all
+
+schema: ## Write schema.rs anew from the migrations
+	@exec scripts/schema.sh
 
 bench: ## Measure button to process, line to popup, and the popup page
 	@cargo build --locked --release --workspace --bins
