@@ -19,6 +19,8 @@ pub enum Outcome {
     },
     /// The runner was asked to cancel the run, and its whole tree was ended.
     Cancelled,
+    /// It went beyond a limit, and its whole tree was ended; this says which limit, such as `more than 512 processes`.
+    OverLimit(String),
     /// No process was started; the sentence says why.
     NotStarted(String),
     /// The plugin may have been started, and its result can't be known; the sentence says why.
@@ -32,6 +34,9 @@ impl Outcome {
             (Cause::Exited, ExitStatus::Signal(number)) => Self::Signal(number),
             (Cause::TimedOut, _) => Self::TimedOut { after: timeout },
             (Cause::Cancelled, _) => Self::Cancelled,
+            (Cause::TooManyProcesses { allowed }, _) => {
+                Self::OverLimit(format!("more than {allowed} processes"))
+            }
             (Cause::LauncherStopped, _) => {
                 Self::Lost("the launcher was stopped, and it ended the plugin".to_owned())
             }
@@ -46,6 +51,7 @@ impl fmt::Display for Outcome {
             Self::Signal(number) => write!(formatter, "ended by signal {number}"),
             Self::TimedOut { after } => write!(formatter, "timed out after {} s", after.as_secs_f64()),
             Self::Cancelled => formatter.write_str("cancelled"),
+            Self::OverLimit(limit) => write!(formatter, "ended: {limit}"),
             Self::NotStarted(sentence) => write!(formatter, "not started: {sentence}"),
             Self::Lost(sentence) => write!(formatter, "lost: {sentence}"),
         }

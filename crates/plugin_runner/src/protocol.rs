@@ -57,6 +57,8 @@ pub(crate) enum Cause {
     TimedOut,
     /// The runner asked for it.
     Cancelled,
+    /// It had more processes and threads than so many.
+    TooManyProcesses { allowed: u32 },
     /// The launcher itself was told to stop.
     LauncherStopped,
 }

@@ -6,6 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
+use nix::sys::resource::Resource;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::protocol::ExitStatus;
@@ -89,4 +90,11 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
 pub(crate) fn ignore(number: Signal) -> nix::Result<()> {
     // SAFETY: SIG_IGN installs no code that could run at a bad moment.
     unsafe { signal(number, SigHandler::SigIgn) }.map(drop)
+}
+
+/// Sets a limit of another process of the same user. One that has just ended needs none.
+pub(crate) fn limit_process(id: i32, resource: Resource, soft: u64, hard: u64) {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `limit` outlives the call, and the old limit is not asked for.
+    unsafe { libc::prlimit(id, resource as _, &raw const limit, std::ptr::null_mut()) };
 }

@@ -46,6 +46,7 @@ impl Verdict {
                 },
                 _ => Self::failed("ended because its manager was stopped".to_owned()),
             },
+            Outcome::OverLimit(limit) => Self::failed(format!("ended: {limit}")),
             Outcome::NotStarted(why) => Self::failed(format!("could not be started: {why}")),
             Outcome::Lost(why) => Self { result: TaskResult::Lost, exit_code: None, text: Some(why.clone()) },
         }
@@ -110,12 +111,12 @@ fn signal_name(number: i32) -> &'static str {
         2 => " (INT)",
         6 => " (ABRT)",
         8 => " (FPE)",
-        9 => " (KILL)",
+        9 => " (KILL): a person ended it, or the system for want of memory",
         11 => " (SEGV)",
         13 => " (PIPE)",
         15 => " (TERM)",
-        24 => " (XCPU)",
-        25 => " (XFSZ)",
+        24 => " (XCPU): it used more processor time than max_cpu_seconds allows",
+        25 => " (XFSZ): it wrote a longer file than max_file_size_mib allows",
         _ => "",
     }
 }
@@ -141,6 +142,7 @@ mod tests {
             Outcome::Signal(15),
             Outcome::TimedOut { after: Duration::from_secs(1) },
             Outcome::Cancelled,
+            Outcome::OverLimit(String::new()),
             Outcome::NotStarted(String::new()),
             Outcome::Lost(String::new()),
         ];
@@ -165,6 +167,14 @@ mod tests {
             line(Outcome::Cancelled, Some(CancelledBy::Manager), 0),
             "FAILED: ended because its manager was stopped, took 1.2 s"
         );
-        assert_eq!(line(Outcome::Signal(9), None, 0), "FAILED: ended by signal 9 (KILL), took 1.2 s");
+        assert_eq!(line(Outcome::Signal(6), None, 0), "FAILED: ended by signal 6 (ABRT), took 1.2 s");
+        assert_eq!(
+            line(Outcome::Signal(25), None, 0),
+            "FAILED: ended by signal 25 (XFSZ): it wrote a longer file than max_file_size_mib allows, took 1.2 s"
+        );
+        assert_eq!(
+            line(Outcome::OverLimit("more than 512 processes".into()), None, 0),
+            "FAILED: ended: more than 512 processes, took 1.2 s"
+        );
     }
 }

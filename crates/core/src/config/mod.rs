@@ -15,7 +15,7 @@ pub use database::DatabaseSettings;
 pub use ini::IniError;
 pub use macros_file::{MacroFile, Secret};
 pub use manager::ManagerSettings;
-pub use plugins::PluginSettings;
+pub use plugins::{PluginLimits, PluginSettings};
 pub use scheduler::{CronLine, SchedulerSettings};
 pub use web::{CookieMode, WebSettings};
 

@@ -1,7 +1,7 @@
 //! `[plugins]`
 
 use super::database::seconds;
-use super::ini::{IniError, IniFile};
+use super::ini::{IniError, IniFile, Section};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,8 +25,56 @@ pub struct PluginSettings {
     pub grace: Duration,
     /// Output kept per task, in bytes; then the head and the tail.
     pub output_limit: u64,
+    /// What every plugin may use.
+    pub limits: PluginLimits,
     /// An installed tree: plugins that the service users could change are refused.
     pub installed: bool,
+}
+
+/// What every plugin may use; 0 means no limit where it says so.
+#[derive(Debug, Clone)]
+pub struct PluginLimits {
+    /// Data of one process, in MiB; 0: no limit.
+    pub memory_mib: u32,
+    /// Processes and threads of one run together.
+    pub processes: u32,
+    /// Open descriptors of one process.
+    pub open_files: u32,
+    /// Length of a file that a plugin writes, in MiB; 0: no limit.
+    pub file_size_mib: u32,
+    /// Processor time of one process, in seconds; 0: no limit but the time-out.
+    pub cpu_seconds: u32,
+    /// Programs with setuid, such as sudo, work in plugins.
+    pub allow_setuid: bool,
+}
+
+impl PluginLimits {
+    fn arguments(&self) -> Vec<OsString> {
+        let options = [
+            ("--max-memory-mib", self.memory_mib),
+            ("--max-processes", self.processes),
+            ("--max-open-files", self.open_files),
+            ("--max-file-size-mib", self.file_size_mib),
+            ("--max-cpu-seconds", self.cpu_seconds),
+        ];
+        let mut arguments: Vec<OsString> =
+            options.iter().flat_map(|(name, value)| [(*name).into(), value.to_string().into()]).collect();
+        if self.allow_setuid {
+            arguments.push("--allow-setuid".into());
+        }
+        arguments
+    }
+
+    fn read(section: &mut Section) -> Result<Self, IniError> {
+        Ok(Self {
+            memory_mib: section.number("max_memory_mib", 2048, 0..=1_048_576)?,
+            processes: section.number("max_processes", 512, 8..=100_000)?,
+            open_files: section.number("max_open_files", 1024, 64..=1_048_576)?,
+            file_size_mib: section.number("max_file_size_mib", 1024, 0..=16_777_216)?,
+            cpu_seconds: section.number("max_cpu_seconds", 0, 0..=86_400)?,
+            allow_setuid: section.switch("allow_setuid", false)?,
+        })
+    }
 }
 
 impl PluginSettings {
@@ -45,6 +93,7 @@ impl PluginSettings {
         if self.installed {
             arguments.push("--installed".into());
         }
+        arguments.extend(self.limits.arguments());
         arguments
     }
 
@@ -71,6 +120,7 @@ impl PluginSettings {
             work_directory: section.optional("work_directory", "a directory")?,
             grace: seconds(section.number("grace_seconds", 10, 1..=600)?),
             output_limit: u64::from(section.number("output_limit_mib", 64, 3..=4096)?) * 1024 * 1024,
+            limits: PluginLimits::read(&mut section)?,
             installed: section.switch("installed", true)?,
         };
         section.finish()?;

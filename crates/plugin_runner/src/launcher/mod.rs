@@ -3,6 +3,7 @@
 //! connection closes, every tree of that connection is ended.
 
 mod home;
+mod limits;
 mod processes;
 mod run;
 mod server;
@@ -46,6 +47,12 @@ pub struct Options {
     /// A user of the services, for --installed; may be given several times
     #[arg(long = "service-user", value_name = "NAME", requires = "installed")]
     pub service_users: Vec<String>,
+    /// What every plugin may use
+    #[command(flatten)]
+    pub limits: limits::Limits,
+    /// Let plugins gain privileges by programs with setuid or capabilities, such as sudo and check_icmp
+    #[arg(long)]
+    pub allow_setuid: bool,
 }
 
 /// Serves until the inherited socket closes, or until TERM or INT when listening.
@@ -54,16 +61,18 @@ pub struct Options {
 /// The options can't be carried out: an unknown user, root without `--user`, a socket or directory that can't be
 /// used. What goes wrong with a single plugin is reported to its runner.
 pub fn serve(options: &Options) -> anyhow::Result<()> {
+    limits::offer_to_the_kernel();
     setup::become_user(options.user.as_deref())?;
     let registry = Registry::new(options.plugin_dirs.clone(), trust(options)?);
-    let signals = setup::harden(options.inherit_fd.is_some())?;
+    let signals = setup::harden(options.inherit_fd.is_some(), options.allow_setuid)?;
+    options.limits.take_on()?;
     let source = match (&options.socket, options.inherit_fd) {
         (Some(path), _) => server::Source::Listening(setup::listen(path, &options.allow_users)?),
         (None, number) => server::Source::Inherited(setup::inherit(number)?),
     };
     let home =
         home::Home::prepare(options.work_dir.as_deref()).context("while preparing the work directory")?;
-    server::Server::new(source, registry, home, signals)?.run()
+    server::Server::new(source, registry, home, signals, options.limits.clone())?.run()
 }
 
 fn trust(options: &Options) -> anyhow::Result<Trust> {

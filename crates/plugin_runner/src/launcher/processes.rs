@@ -5,13 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Process {
     pub parent: i32,
+    pub group: i32,
     pub session: i32,
+    pub threads: usize,
     pub zombie: bool,
 }
 
@@ -21,6 +23,8 @@ pub(super) struct Descendants {
     own: i32,
 }
 
+/// In `/proc/PID/stat` the session is field 6 and the number of threads is field 20; see proc(5).
+const THREADS_BEHIND_SESSION: usize = 13;
 /// What a look learned is forgotten after this: process ids come around again, though not this soon.
 const FOREIGN_FOR: Duration = Duration::from_secs(2);
 
@@ -129,6 +133,11 @@ pub(super) fn send(id: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(id), signal);
 }
 
+/// Sends a signal to a whole process group, which no process can slip out of by starting another one meanwhile.
+pub(super) fn send_to_group(group: i32, signal: Signal) {
+    let _ = killpg(Pid::from_raw(group), signal);
+}
+
 fn all_ids() -> HashSet<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
@@ -142,6 +151,8 @@ fn read_process(id: i32) -> Option<Process> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    Some(Process { parent, session, zombie: matches!(state, "Z" | "X") })
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    let threads = fields.nth(THREADS_BEHIND_SESSION)?.parse().ok()?;
+    Some(Process { parent, group, session, threads, zombie: matches!(state, "Z" | "X") })
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use uuid::Uuid;
 
-use super::processes::send;
+use super::processes::{send, send_to_group};
+use super::trees::Tree;
 use crate::protocol::{Cause, ExitStatus, Exited};
 
 /// What a plugin leaves behind when it ends by itself, or when its connection is gone, has this long from TERM
@@ -84,12 +85,20 @@ impl Run {
         }
     }
 
-    /// Begins to end the run for this reason, unless it is ending already.
-    pub fn end(&mut self, cause: Cause, members: &[i32], now: Instant) {
+    /// Begins to end the run for this reason, unless it is ending already. One that has too many processes is not asked:
+    /// it would go on to make more.
+    pub fn end(&mut self, cause: Cause, tree: &Tree, now: Instant) {
         if matches!(self.phase, Phase::Running) {
-            let grace = if cause == Cause::Exited { SHORT_GRACE } else { self.grace };
+            let grace = match cause {
+                Cause::Exited => SHORT_GRACE,
+                Cause::TooManyProcesses { .. } => Duration::ZERO,
+                _ => self.grace,
+            };
             self.phase = Phase::Ending { cause, kill_at: later(now, grace) };
-            for &id in members {
+            if grace.is_zero() {
+                return;
+            }
+            for &id in &tree.ids {
                 send(id, Signal::SIGTERM);
                 // A stopped process takes its TERM only when it goes on.
                 send(id, Signal::SIGCONT);
@@ -105,13 +114,15 @@ impl Run {
         }
     }
 
-    /// Goes on with the run, given its living processes; gives the report when it is over.
-    pub fn advance(&mut self, members: &[i32], now: Instant) -> Option<Exited> {
+    /// Goes on with the run, given its living processes and how many it may have; gives the report when it is over.
+    pub fn advance(&mut self, tree: &Tree, allowed: u32, now: Instant) -> Option<Exited> {
         if matches!(self.phase, Phase::Running) {
-            if self.status.is_some() {
-                self.end(Cause::Exited, members, now);
+            if tree.tasks > usize::try_from(allowed).unwrap_or(usize::MAX) {
+                self.end(Cause::TooManyProcesses { allowed }, tree, now);
+            } else if self.status.is_some() {
+                self.end(Cause::Exited, tree, now);
             } else if now >= self.deadline {
-                self.end(Cause::TimedOut, members, now);
+                self.end(Cause::TimedOut, tree, now);
             }
         }
         let Phase::Ending { cause, kill_at } = self.phase else {
@@ -119,12 +130,15 @@ impl Run {
         };
         let kill = now >= kill_at;
         if kill {
-            members.iter().for_each(|&id| send(id, Signal::SIGKILL));
+            if tree.has_leaders_group {
+                send_to_group(self.leader, Signal::SIGKILL);
+            }
+            tree.ids.iter().for_each(|&id| send(id, Signal::SIGKILL));
         }
         let status = self.status?;
-        let over = members.is_empty() || (kill && now >= kill_at + GIVE_UP_AFTER);
+        let over = tree.ids.is_empty() || (kill && now >= kill_at + GIVE_UP_AFTER);
         let elapsed = now.saturating_duration_since(self.started);
-        over.then_some(Exited { run: self.id, status, cause, elapsed, left: members.len() })
+        over.then_some(Exited { run: self.id, status, cause, elapsed, left: tree.ids.len() })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -13,15 +13,20 @@ use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
 use super::home::{Home, remove_tree};
+use super::limits::Limits;
 use super::run::Run;
 use super::setup::Listener;
-use super::start::{Outputs, make_fifo, start};
+use super::start::{Outputs, Start, make_fifo, refusal};
 use super::trees::{Members, Trees};
 use crate::channel::{Channel, Received};
 use crate::command::RunSpec;
 use crate::protocol::{Cause, Report, Request};
 use crate::registry::Registry;
 use crate::sys::{self, Reaped};
+
+/// How long a start is tried again while the system has no process left for it.
+const SPAWN_WITHIN: Duration = Duration::from_secs(1);
+const SPAWN_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where connections come from.
 pub(super) enum Source {
@@ -36,20 +41,28 @@ pub(super) struct Server {
     runs: HashMap<Uuid, Run>,
     trees: Trees,
     registry: Registry,
+    limits: Limits,
     signals: SignalFd,
     stopping: bool,
     home: Home,
 }
 
 impl Server {
-    pub fn new(source: Source, registry: Registry, home: Home, signals: SignalFd) -> anyhow::Result<Self> {
+    pub fn new(
+        source: Source,
+        registry: Registry,
+        home: Home,
+        signals: SignalFd,
+        limits: Limits,
+    ) -> anyhow::Result<Self> {
         let mut server = Self {
             listener: None,
             connections: HashMap::new(),
             next_connection: 0,
             runs: HashMap::new(),
-            trees: Trees::default(),
+            trees: Trees::new(limits.max_processes),
             registry,
+            limits,
             signals,
             stopping: false,
             home,
@@ -231,12 +244,17 @@ impl Server {
         let plugin = self.registry.find(&spec.plugin)?;
         let directory = self.home.make_run(spec.run)?;
         let outputs = Outputs { stdout, stderr };
-        let started = make_fifo(&directory).and_then(|fifo| {
-            let pid = start(&plugin, spec, &outputs, &directory, self.home.path())?;
-            Ok((pid, fifo))
+        let prepared = make_fifo(&directory).and_then(|fifo| {
+            let start = Start::prepare(&plugin, spec, outputs, &directory, self.home.path())?;
+            Ok((start, fifo))
+        });
+        let started = prepared.and_then(|(start, fifo)| match self.spawn(&start) {
+            Ok(pid) => Ok((pid, fifo)),
+            Err(error) => bail!("plugin '{}' {}", plugin.name, refusal(error)),
         });
         match started {
             Ok((pid, fifo)) => {
+                self.limits.limit_child(pid, self.trees.tasks_of_the_machine());
                 let limits = (spec.timeout, spec.grace);
                 self.trees.leader_started(pid, spec.run);
                 self.runs.insert(spec.run, Run::new(spec.run, connection, pid, directory, limits));
@@ -245,6 +263,21 @@ impl Server {
             Err(error) => {
                 remove_tree(&directory);
                 Err(error)
+            }
+        }
+    }
+
+    /// Starts the process. One plugin with too many processes may leave none for this one, until it has been ended.
+    fn spawn(&mut self, start: &Start) -> nix::Result<i32> {
+        let deadline = Instant::now() + SPAWN_WITHIN;
+        loop {
+            match start.spawn() {
+                Err(Errno::EAGAIN) if Instant::now() < deadline => {
+                    std::thread::sleep(SPAWN_PAUSE);
+                    self.reap();
+                    self.advance();
+                }
+                result => return result,
             }
         }
     }
@@ -259,23 +292,27 @@ impl Server {
         }
     }
 
-    /// True when nothing is due but the ends of runs of which no process is left.
+    /// True when none of the runs that are due has a process left.
     fn only_leaders_ended(&self, now: Instant) -> bool {
-        !self.trees.is_look_due(now)
-            && !self.runs.values().any(|run| run.is_due(now) && run.leader_lives())
+        !self.runs.values().any(|run| run.is_due(now) && run.leader_lives())
             && self.trees.only_leaders_live(&self.runs)
     }
 
     fn advance(&mut self) {
         let now = Instant::now();
-        if !self.trees.is_look_due(now) && !self.runs.values().any(|run| run.is_due(now)) {
+        let look_due = self.trees.is_look_due(now);
+        if !look_due && !self.runs.values().any(|run| run.is_due(now)) {
             return;
         }
-        let members =
-            if self.only_leaders_ended(now) { Members::default() } else { self.trees.look(&self.runs) };
+        let members = if !look_due && self.only_leaders_ended(now) {
+            Members::default()
+        } else {
+            self.trees.look(&self.runs)
+        };
         members.end_strays();
+        let allowed = self.limits.max_processes;
         let reports: Vec<_> =
-            self.runs.values_mut().filter_map(|run| run.advance(members.of(run.id), now)).collect();
+            self.runs.values_mut().filter_map(|run| run.advance(members.of(run.id), allowed, now)).collect();
         for exited in reports {
             if let Some(run) = self.runs.remove(&exited.run) {
                 self.trees.forget(run.leader);

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
@@ -20,8 +19,6 @@ use nix::unistd::{User, geteuid, initgroups, setresgid, setresuid};
 
 use crate::sys;
 
-/// Programs that use `select()` can't count further.
-const OPEN_FILES: u64 = 1024;
 const BACKLOG: i32 = 16;
 
 /// A listening socket; the file is removed with it.
@@ -67,14 +64,14 @@ pub(super) fn user_named(name: &str) -> anyhow::Result<User> {
 /// Prepares the process for plugins that are not trusted, and gives the signals to watch. A launcher with an
 /// inherited socket ends when that closes: signals meant for its whole group must not end plugins before their
 /// manager had its say.
-pub(super) fn harden(inherited: bool) -> anyhow::Result<SignalFd> {
+pub(super) fn harden(inherited: bool, allow_setuid: bool) -> anyhow::Result<SignalFd> {
     sys::close_inherited_on_exec().context("while closing inherited descriptors")?;
     prctl::set_child_subreaper(true).context("while becoming a subreaper")?;
     // Plugins run as the same user: they must not read other tasks' secrets out of this process.
     prctl::set_dumpable(false).context("while closing this process to its user")?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("while switching core dumps off")?;
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.min(hard), hard).context("while limiting open files")?;
+    if !allow_setuid {
+        prctl::set_no_new_privs().context("while giving up new privileges")?;
+    }
     umask(Mode::from_bits_truncate(0o077));
     std::env::set_current_dir("/").context("while leaving the present directory")?;
     watch_signals(inherited)

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use nix::errno::Errno;
 use nix::libc;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
@@ -38,33 +38,57 @@ pub(super) fn make_fifo(directory: &Path) -> anyhow::Result<OwnedFd> {
     Ok(file.context("the progress FIFO can't be opened")?.into())
 }
 
-/// Starts the plugin and gives its process id, which is its session's and group's too.
-pub(super) fn start(
-    plugin: &Plugin,
-    spec: &RunSpec,
-    outputs: &Outputs,
-    directory: &Path,
-    launcher: &Path,
-) -> anyhow::Result<i32> {
-    let input = memory_file(spec.input.as_bytes()).context("the standard input can't be made")?;
-    let mut actions = PosixSpawnFileActions::init()?;
-    for (target, source) in [input.as_fd(), outputs.stdout.as_fd(), outputs.stderr.as_fd()].iter().enumerate()
-    {
-        actions.add_dup2(source.as_raw_fd(), i32::try_from(target)?)?;
+/// A plugin that is ready to be started.
+pub(super) struct Start {
+    file: CString,
+    actions: PosixSpawnFileActions,
+    attributes: PosixSpawnAttr,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    // The actions refer to them by their numbers.
+    _input: File,
+    _outputs: Outputs,
+}
+
+impl Start {
+    pub fn prepare(
+        plugin: &Plugin,
+        spec: &RunSpec,
+        outputs: Outputs,
+        directory: &Path,
+        launcher: &Path,
+    ) -> anyhow::Result<Self> {
+        let input = memory_file(spec.input.as_bytes()).context("the standard input can't be made")?;
+        let mut actions = PosixSpawnFileActions::init()?;
+        let sources = [input.as_fd(), outputs.stdout.as_fd(), outputs.stderr.as_fd()];
+        for (target, source) in sources.iter().enumerate() {
+            actions.add_dup2(source.as_raw_fd(), i32::try_from(target)?)?;
+        }
+        sys::add_working_directory(&mut actions, &c_path(directory)?)?;
+        let mut attributes = PosixSpawnAttr::init()?;
+        attributes.set_flags(sys::spawn_flags())?;
+        attributes.set_sigdefault(&SigSet::all())?;
+        attributes.set_sigmask(&SigSet::empty())?;
+        let mut arguments = vec![c_path(&plugin.path)?];
+        for argument in &spec.arguments {
+            arguments.push(CString::new(argument.as_str()).context("an argument contains a NUL character")?);
+        }
+        Ok(Self {
+            file: c_path(&plugin.file)?,
+            actions,
+            attributes,
+            arguments,
+            environment: environment(spec, directory, launcher)?,
+            _input: input,
+            _outputs: outputs,
+        })
     }
-    sys::add_working_directory(&mut actions, &c_path(directory)?)?;
-    let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_flags(sys::spawn_flags())?;
-    attributes.set_sigdefault(&SigSet::all())?;
-    attributes.set_sigmask(&SigSet::empty())?;
-    let mut arguments = vec![c_path(&plugin.path)?];
-    for argument in &spec.arguments {
-        arguments.push(CString::new(argument.as_str()).context("an argument contains a NUL character")?);
+
+    /// Starts it and gives its process id, which is its session's and group's too.
+    pub fn spawn(&self) -> nix::Result<i32> {
+        posix_spawn(&*self.file, &self.actions, &self.attributes, &self.arguments, &self.environment)
+            .map(nix::unistd::Pid::as_raw)
     }
-    let environment = environment(spec, directory, launcher)?;
-    posix_spawn(plugin.file.as_path(), &actions, &attributes, &arguments, &environment)
-        .map(nix::unistd::Pid::as_raw)
-        .map_err(|error| anyhow!("plugin '{}' {}", plugin.name, refusal(error)))
 }
 
 /// What the spec says, and what only the launcher knows.
@@ -91,7 +115,7 @@ fn c_path(path: &Path) -> anyhow::Result<CString> {
 }
 
 /// The end of a sentence that says why the system did not start it.
-fn refusal(error: Errno) -> String {
+pub(super) fn refusal(error: Errno) -> String {
     match error {
         Errno::EACCES => "may not be run by the launcher's user".to_owned(),
         Errno::ENOENT => "or the interpreter it names is not there".to_owned(),

@@ -9,19 +9,28 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use uuid::Uuid;
 
+use super::limits::Census;
 use super::processes::{Descendants, Watcher, children, directory_of, send, variable_of};
 use super::run::Run;
 use crate::command::RUN_VARIABLE;
 
 /// How often children are looked at that may belong to no living run.
 const STRAY_LOOK: Duration = Duration::from_secs(1);
+/// How often the processes of the machine are counted while there are children.
+const COUNT: Duration = Duration::from_millis(50);
 const STRAY_LOOK_WHEN_ALONE: Duration = Duration::from_millis(20);
 /// Strays that are still there after this can't be ended, for example because they run as another user.
 const STRAYS_GIVEN_UP: Duration = Duration::from_secs(5);
 
-#[derive(Default)]
 pub(super) struct Trees {
     watcher: Watcher,
+    census: Census,
+    /// How many processes and threads a run may have.
+    allowed: u32,
+    /// How many the machine had at the last look, and the largest run.
+    counted: Option<u64>,
+    most_tasks: usize,
+    next_count: Option<Instant>,
     /// The leaders of all runs, also of those whose leader has ended: its number is still their session's.
     leaders: HashMap<i32, Uuid>,
     /// Processes that nothing attributes, with the runs that were alive when they were first seen.
@@ -33,16 +42,27 @@ pub(super) struct Trees {
     strays_alone_since: Option<Instant>,
 }
 
+/// The living processes of one run.
+#[derive(Default)]
+pub(super) struct Tree {
+    pub ids: Vec<i32>,
+    /// Processes and threads.
+    pub tasks: usize,
+    /// Some of them are still in the group that the plugin's own process began with.
+    pub has_leaders_group: bool,
+}
+
 /// The living processes of every run, at one moment.
 #[derive(Default)]
 pub(super) struct Members {
-    of_runs: HashMap<Uuid, Vec<i32>>,
+    of_runs: HashMap<Uuid, Tree>,
     of_nobody: Vec<i32>,
+    nothing: Tree,
 }
 
 impl Members {
-    pub fn of(&self, run: Uuid) -> &[i32] {
-        self.of_runs.get(&run).map(Vec::as_slice).unwrap_or_default()
+    pub fn of(&self, run: Uuid) -> &Tree {
+        self.of_runs.get(&run).unwrap_or(&self.nothing)
     }
 
     /// Kills what belongs to runs that are over: it slipped through while its run was ended.
@@ -52,6 +72,28 @@ impl Members {
 }
 
 impl Trees {
+    pub fn new(allowed: u32) -> Self {
+        Self {
+            watcher: Watcher::default(),
+            census: Census::new(),
+            allowed,
+            counted: None,
+            most_tasks: 0,
+            next_count: None,
+            leaders: HashMap::new(),
+            strays: HashMap::new(),
+            living_leaders: 0,
+            children: false,
+            next_stray_look: None,
+            strays_alone_since: None,
+        }
+    }
+
+    /// How many processes and threads the whole machine has; `None` where that is not known.
+    pub fn tasks_of_the_machine(&self) -> Option<u64> {
+        self.census.count()
+    }
+
     pub fn leader_started(&mut self, pid: i32, run: Uuid) {
         self.leaders.insert(pid, run);
         self.living_leaders += 1;
@@ -82,12 +124,29 @@ impl Trees {
     }
 
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
-        let due = self.next_stray_look.unwrap_or(now + STRAY_LOOK);
+        let due =
+            self.next_stray_look.unwrap_or(now + STRAY_LOOK).min(self.next_count.unwrap_or(now + COUNT));
         self.children.then(|| if self.has_strays() { due.min(now + STRAY_LOOK_WHEN_ALONE) } else { due })
     }
 
-    pub fn is_look_due(&self, now: Instant) -> bool {
-        self.has_strays() || (self.children && self.next_stray_look.is_none_or(|due| now >= due))
+    pub fn is_look_due(&mut self, now: Instant) -> bool {
+        self.has_strays()
+            || (self.children && self.next_stray_look.is_none_or(|due| now >= due))
+            || (self.children && self.may_have_too_many(now))
+    }
+
+    /// Whether a run may have grown beyond the allowed number since the last look, judged by the whole machine's number,
+    /// which is much cheaper than a look. Asked again and again, it counts only now and then.
+    fn may_have_too_many(&mut self, now: Instant) -> bool {
+        if self.next_count.is_some_and(|due| now < due) {
+            return false;
+        }
+        self.next_count = Some(now + COUNT);
+        let (Some(before), Some(counted)) = (self.counted, self.census.count()) else {
+            return false;
+        };
+        let largest = u64::try_from(self.most_tasks).unwrap_or(u64::MAX);
+        counted.saturating_sub(before).saturating_add(largest) > u64::from(self.allowed)
     }
 
     /// True when every child of this process leads a run that lives: then nothing is left of any other run, since
@@ -104,6 +163,7 @@ impl Trees {
     /// Looks at all processes; for nothing when the kernel has said that there are no children.
     pub fn look(&mut self, runs: &HashMap<Uuid, Run>) -> Members {
         self.next_stray_look = Some(Instant::now() + STRAY_LOOK);
+        self.counted = self.census.count();
         if !self.children {
             self.strays.clear();
             return Members::default();
@@ -117,10 +177,16 @@ impl Trees {
                 continue;
             }
             match all.root_of(id).and_then(|root| owners.get(&root).copied().flatten()) {
-                Some(run) => members.of_runs.entry(run).or_default().push(id),
+                Some(run) => {
+                    let tree = members.of_runs.entry(run).or_default();
+                    tree.ids.push(id);
+                    tree.tasks += process.threads;
+                    tree.has_leaders_group |= self.leaders.get(&process.group) == Some(&run);
+                }
                 None => members.of_nobody.push(id),
             }
         }
+        self.most_tasks = members.of_runs.values().map(|tree| tree.tasks).max().unwrap_or(0);
         members
     }
 

@@ -84,8 +84,15 @@ impl Nest {
     }
 
     pub fn launcher(&self) -> Launcher {
+        self.launcher_with(&[])
+    }
+
+    /// A launcher with more options.
+    pub fn launcher_with(&self, options: &[&str]) -> Launcher {
         let _guard = exclusive();
-        Launcher::spawn(Path::new(env!("CARGO_BIN_EXE_plugin_launcher")), self.arguments()).unwrap()
+        let mut arguments = self.arguments();
+        arguments.extend(options.iter().map(|&option| option.to_owned()));
+        Launcher::spawn(Path::new(env!("CARGO_BIN_EXE_plugin_launcher")), arguments).unwrap()
     }
 
     /// Starts a launcher that listens on `socket`.

@@ -4,4 +4,5 @@
 mod common;
 mod contract;
 mod endings;
+mod limits;
 mod names;
