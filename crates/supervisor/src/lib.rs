@@ -7,4 +7,4 @@ pub mod postgres;
 pub mod process;
 pub mod run;
 
-pub use postgres::{PostgresError, PostgresOptions, PrivatePostgres, TemporaryDirectory};
+pub use postgres::{PostgresError, PostgresOptions, PrivatePostgres, SUPERUSER, TemporaryDirectory};

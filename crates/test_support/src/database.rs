@@ -2,6 +2,7 @@
 
 use selfservice_core::config::DatabaseSettings;
 use selfservice_core::db::{Pool, migrations};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use supervisor::PrivatePostgres;
@@ -34,6 +35,18 @@ impl TestDatabase {
     /// Connection string for programs under test.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The unix socket of the server.
+    pub(crate) fn socket(&self) -> PathBuf {
+        server().socket()
+    }
+
+    /// Connection string for `port` on 127.0.0.1, behind which the server is. Plain text, so that what is on the wire
+    /// can be read.
+    pub(crate) fn tcp_url(&self, port: u16) -> String {
+        let (name, user) = (&self.name, supervisor::SUPERUSER);
+        format!("postgresql://{user}@127.0.0.1:{port}/{name}?sslmode=disable&gssencmode=disable")
     }
 
     /// Connections for the test itself.

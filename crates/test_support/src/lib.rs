@@ -5,8 +5,10 @@ mod app;
 mod database;
 mod eventually;
 pub mod fixture;
+mod proxy;
 pub mod sshd;
 
 pub use app::{AppOptions, TestApp};
 pub use database::TestDatabase;
 pub use eventually::eventually;
+pub use proxy::{Fault, FaultyProxy};

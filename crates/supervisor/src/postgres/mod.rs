@@ -128,6 +128,11 @@ impl PrivatePostgres {
         format!("postgresql://{SUPERUSER}@/{}?host={host}&port={PORT}", percent_encode(database))
     }
 
+    /// The unix socket on which the server listens.
+    pub fn socket(&self) -> PathBuf {
+        socket_path(&self.options.socket_dir)
+    }
+
     /// Makes a database; one that exists already is fine. The name is a plain lower-case identifier.
     pub fn create_database(&self, name: &str) -> Result<(), PostgresError> {
         if !is_plain_name(name) {
