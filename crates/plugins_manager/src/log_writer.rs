@@ -10,6 +10,7 @@ use crate::outcome::Verdict;
 use crate::output::Output;
 use crate::running::Running;
 use chrono::Utc;
+use failpoint::failpoint;
 use plugin_runner::Event;
 use selfservice_core::db::{DbError, Pool, Waker};
 use selfservice_core::models::logs::Chunk;
@@ -169,8 +170,14 @@ impl LogWriter {
             for end in ends.iter().filter(|end| !done.contains(&end.id)) {
                 tracing::warn!(task.id = %end.id, "a result came for a task that is not this manager's any more");
             }
+            if !ends.is_empty() {
+                failpoint!("before_result_commit");
+            }
             Ok(())
         })?;
+        if !ends.is_empty() {
+            failpoint!("after_result_commit");
+        }
         self.stored(active, ids);
         Ok(())
     }
@@ -192,6 +199,7 @@ fn take_event(active: &mut HashMap<Uuid, Active>, event: Event) {
     match event {
         Event::Started { run, pid, .. } => tracing::debug!(task.id = %run, pid, "the plugin was started"),
         Event::Output { run, stream, bytes, .. } => {
+            failpoint!("on_output");
             if let Some(run) = active.get_mut(&run) {
                 run.push(stream, &bytes);
             }

@@ -8,6 +8,7 @@ use crate::plan_check::{Approved, Refused, approve_all};
 use crate::running::Running;
 use crate::signals::Signals;
 use anyhow::Context as _;
+use failpoint::failpoint;
 use selfservice_core::config::{MacroFile, Settings};
 use selfservice_core::db::{DbError, Listener, Pool, TASK_CANCEL, TASK_QUEUED, Wake};
 use selfservice_core::models::tasks::Task;
@@ -143,10 +144,12 @@ impl Manager {
                 _ => Worker::register(connection, id, &name, env!("CARGO_PKG_VERSION"), slots, lease)?,
             };
             let renewed = queue::renew(connection, worker.epoch, &ids, lease)?;
+            failpoint!("in_heartbeat");
             queue::expire(connection)?;
             Ok((worker, renewed))
         })?;
         self.worker = Some(worker);
+        failpoint!("before_rescue");
         let rescued = self.pool.run::<_, DbError>(|connection| Ok(queue::rescue(connection)?))?;
         for id in rescued.lost {
             tracing::warn!(task.id = %id, "a task is lost: its manager was not heard of any more");
@@ -173,6 +176,7 @@ impl Manager {
         if claims.is_empty() {
             return Ok(false);
         }
+        failpoint!("after_claim_commit");
         let full = claims.len() == free;
         claims.iter().for_each(|claim| self.running.insert(claim.task.id));
         self.start(claims);
@@ -203,9 +207,11 @@ impl Manager {
                     Err(error) => return self.refuse(begin(Vec::new()), id, &error.to_string()),
                 };
                 self.tell(begin(approved.secrets));
+                failpoint!("before_start");
                 if !self.plugins.run(spec) {
                     self.unstarted.push(claim);
                 }
+                failpoint!("after_start");
             }
             Err(Refused::Rejected(why)) => self.refuse(begin(Vec::new()), id, &why),
             Err(Refused::Undecided) => self.unstarted.push(claim),
@@ -282,8 +288,11 @@ impl Manager {
     fn give_back(&mut self) {
         let ids: Vec<Uuid> = self.unstarted.drain(..).map(|claim| claim.task.id).collect();
         let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
-        let result =
-            self.pool.transaction::<_, DbError>(|connection| Ok(queue::give_back(connection, epoch, &ids)?));
+        let result = self.pool.transaction::<_, DbError>(|connection| {
+            let given = queue::give_back(connection, epoch, &ids)?;
+            failpoint!("in_give_back");
+            Ok(given)
+        });
         match result {
             Ok(_) => ids.into_iter().for_each(|id| self.running.remove(id)),
             Err(error) => {
@@ -310,6 +319,7 @@ impl Manager {
         self.executor.stop();
         drop(self.messages);
         self.writer.join().map_err(|_| anyhow::anyhow!("the writer's thread has panicked"))?;
+        failpoint!("before_sign_off");
         self.pool
             .run::<_, DbError>(|connection| Ok(Worker::sign_off(connection, self.id)?))
             .context("while signing off")?;

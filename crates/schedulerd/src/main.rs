@@ -24,6 +24,7 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
+    failpoint::listen!();
     let arguments = Arguments::parse();
     let settings = Settings::load(arguments.settings.as_deref())?;
     tracing_subscriber::fmt()

@@ -1,5 +1,6 @@
 //! What every scheduler does all the time: it changes only what is due, so it does not matter how many do it.
 
+use failpoint::failpoint;
 use selfservice_core::db::{DbError, Pool};
 use selfservice_core::models::expired;
 use selfservice_core::queue;
@@ -8,6 +9,7 @@ use selfservice_core::queue;
 pub fn run(pool: &Pool) -> Result<(), DbError> {
     let (lost, expired) = pool.transaction(|connection| -> Result<_, DbError> {
         let lost = queue::rescue(connection)?.lost;
+        failpoint!("in_rescue");
         let expired = queue::expire(connection)?;
         expired::purge(connection)?;
         Ok((lost, expired))

@@ -5,6 +5,7 @@ use crate::routine;
 use crate::stop::Stop;
 use crate::timetable::Timetable;
 use chrono::{DateTime, TimeDelta, Utc};
+use failpoint::failpoint;
 use selfservice_core::config::{CronLine, Settings};
 use selfservice_core::db::{DbError, Pool};
 use selfservice_core::models::schedule_runs::{ScheduleRun, database_time};
@@ -100,6 +101,7 @@ impl Scheduler {
             });
             match claimed {
                 Ok(ours) => {
+                    failpoint!("in_schedule_slot");
                     timetable.done(&line.name, slot);
                     if ours {
                         self.start(line, slot);

@@ -18,6 +18,7 @@ struct Arguments {
 
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
+    failpoint::listen!();
     let arguments = Arguments::parse();
     let settings = Settings::load(arguments.settings.as_deref())?;
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_filter).context("[log] filter")?;

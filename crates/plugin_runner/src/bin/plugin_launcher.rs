@@ -4,6 +4,7 @@ use clap::Parser;
 use plugin_runner::launcher::{Options, serve};
 
 fn main() -> anyhow::Result<()> {
+    failpoint::listen!();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     serve(&Options::parse())
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use failpoint::failpoint;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -133,6 +134,7 @@ impl Server {
         loop {
             match sys::reap() {
                 Ok(Reaped::Child { pid, status }) => {
+                    failpoint!("after_wait");
                     if let Some(run) = self.trees.leader_ended(pid).and_then(|run| self.runs.get_mut(&run)) {
                         run.leader_ended(status);
                     }
@@ -244,6 +246,7 @@ impl Server {
         let plugin = self.registry.find(&spec.plugin)?;
         let directory = self.home.make_run(spec.run)?;
         let outputs = Outputs { stdout, stderr };
+        failpoint!("before_spawn");
         let prepared = make_fifo(&directory).and_then(|fifo| {
             let start = Start::prepare(&plugin, spec, outputs, &directory, self.home.path())?;
             Ok((start, fifo))
@@ -254,6 +257,7 @@ impl Server {
         });
         match started {
             Ok((pid, fifo)) => {
+                failpoint!("after_spawn");
                 self.limits.limit_child(pid, self.trees.tasks_of_the_machine());
                 let limits = (spec.timeout, spec.grace);
                 self.trees.leader_started(pid, spec.run);
@@ -320,6 +324,7 @@ impl Server {
                 if exited.left > 0 {
                     tracing::warn!(run = %exited.run, "{} of its processes can't be ended", exited.left);
                 }
+                failpoint!("before_report");
                 self.report(run.connection, &Report::Exited(exited), Vec::new());
             }
         }

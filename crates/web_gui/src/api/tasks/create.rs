@@ -17,6 +17,7 @@ use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::Utc;
+use failpoint::failpoint;
 use selfservice_core::access::Confirmation;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
@@ -61,6 +62,7 @@ pub(in crate::api) async fn create(
     let order = Order::new(asked.into_inner(), signed)?;
     let shared = state.clone();
     let answer = state.transaction(move |connection| order.place(connection, &shared)).await??;
+    failpoint!("web_after_commit_before_answer");
     let mut response = if answer.attached {
         HttpResponse::Ok()
     } else {
@@ -212,6 +214,7 @@ impl Order {
             "reason": new.reason,
         });
         audit.insert(connection)?;
+        failpoint!("web_after_insert_before_commit");
         self.answer(connection, *task, attached)
     }
 
