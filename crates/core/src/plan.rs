@@ -4,6 +4,7 @@
 //! handler, target or macros changed in between, the second plan differs and the task is rejected.
 
 mod facts;
+mod repeat;
 
 use crate::access::{Confirmation, Verb, effective_risk};
 use crate::config::MacroFile;
@@ -11,7 +12,7 @@ use crate::macros::{MacroError, MacroTable};
 use crate::models::event_handlers::{EventHandler, Parameter, Risk};
 use crate::models::hosts::{Host, Placement};
 use crate::models::services::Service;
-use crate::models::tasks::{Identity, Origin};
+use crate::models::tasks::{Identity, Origin, Task};
 use crate::queue::NewTask;
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub use facts::Facts;
+pub use repeat::{Repeated, repeat_lost};
 
 /// The longest argument, in bytes: Linux refuses more than 128 KiB.
 const MAX_ARGUMENT: usize = 100_000;
@@ -36,6 +38,29 @@ pub struct Request {
     pub event_handlers_id: i64,
     /// Filled-in values by name; an absent one takes its default.
     pub parameters: BTreeMap<String, String>,
+}
+
+impl Request {
+    /// What a task was asked for, and by whom, to decide on it anew. The error is a sentence without a full stop.
+    pub fn of_task(task: &Task) -> Result<(Self, Requester), String> {
+        let gone = |what: &str| format!("{what} was deleted since this was asked for");
+        let parameters = serde_json::from_value(task.parameters.clone())
+            .map_err(|error| format!("the stored parameters are not understood: {error}"))?;
+        Ok((
+            Self {
+                hosts_id: task.hosts_id.ok_or_else(|| gone("the host"))?,
+                services_id: task.services_id.ok_or_else(|| gone("the service"))?,
+                event_handlers_id: task.event_handlers_id.ok_or_else(|| gone("the handler"))?,
+                parameters,
+            },
+            Requester {
+                users_id: task.users_id.ok_or_else(|| gone("the user who asked"))?,
+                name: task.requester.clone(),
+                identity: task.identity,
+                token_verb: task.token_verb,
+            },
+        ))
+    }
 }
 
 /// Who asks, as far as the plan depends on it.
@@ -187,7 +212,7 @@ impl Plan {
         &self.hash
     }
 
-    /// The row for the queue. `queue_life` is how long it may wait there.
+    /// The row for the queue, as a first attempt. `queue_life` is how long it may wait there.
     #[expect(clippy::too_many_arguments, reason = "each is a column of the row that the plan does not know")]
     pub fn into_task(
         self,
@@ -229,6 +254,8 @@ impl Plan {
             request_key,
             created_at: at,
             expires_at: at + queue_life,
+            retry_of: None,
+            attempt: 1,
         }
     }
 }

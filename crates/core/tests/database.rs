@@ -19,7 +19,7 @@ fn every_migration_goes_down_and_up_again() {
     let rest = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public' \
                 AND p.proname NOT LIKE 'diesel%'";
     assert_eq!(database.sql(rest), "0", "functions are gone too");
-    assert_eq!(migrations::apply(&mut connection).unwrap().len(), 4);
+    assert_eq!(migrations::apply(&mut connection).unwrap().len(), 5);
     assert_eq!(database.sql(described), before);
     assert_eq!(migrations::apply(&mut connection).unwrap().len(), 0);
 }

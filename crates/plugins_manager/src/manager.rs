@@ -10,9 +10,10 @@ use crate::signals::Signals;
 use anyhow::Context as _;
 use failpoint::failpoint;
 use selfservice_core::config::{MacroFile, Settings};
-use selfservice_core::db::{DbError, Listener, Pool, TASK_CANCEL, TASK_QUEUED, Wake};
+use selfservice_core::db::{DbError, Listener, Pool, TASK_CANCEL, TASK_QUEUED, WORKER_TOLD, Wake};
 use selfservice_core::models::tasks::Task;
-use selfservice_core::models::workers::Worker;
+use selfservice_core::models::workers::{Presence, Worker};
+use selfservice_core::plan::{Repeated, repeat_lost};
 use selfservice_core::queue::{self, Claim};
 use std::collections::HashSet;
 use std::sync::mpsc::{self, Sender};
@@ -51,8 +52,8 @@ impl Manager {
     pub fn build(settings: &Settings, macros: MacroFile) -> anyhow::Result<Self> {
         let pool = Pool::new(&settings.database, "plugins_manager");
         let url = settings.database.connection_string("plugins_manager");
-        let listener =
-            Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL]).context("while making the listener")?;
+        let listener = Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL, WORKER_TOLD])
+            .context("while making the listener")?;
         let waker = || listener.waker().context("while making a waker");
         let (messages, for_writer) = mpsc::channel();
         let running = Running::default();
@@ -117,11 +118,13 @@ impl Manager {
     fn wait(&mut self) {
         let until_heartbeat = self.heartbeat_at.saturating_duration_since(Instant::now());
         let timeout = until_heartbeat.clamp(Duration::from_millis(50), self.settings.manager.poll);
-        if let Wake::Notified { channel, payload } = self.listener.wait(timeout)
-            && channel == TASK_CANCEL
-            && let Ok(id) = payload.parse()
-        {
-            self.cancel(id);
+        let Wake::Notified { channel, payload } = self.listener.wait(timeout) else { return };
+        let Ok(id) = payload.parse() else { return };
+        match channel.as_str() {
+            TASK_CANCEL => self.cancel(id),
+            // The heartbeat reads what it was told.
+            WORKER_TOLD if id == self.id => self.heartbeat_at = Instant::now(),
+            _ => {}
         }
     }
 
@@ -131,29 +134,28 @@ impl Manager {
         let lease = self.settings.manager.lease;
         // The next one is due even where this one fails: an outage must not turn into a busy loop.
         self.heartbeat_at = Instant::now() + self.settings.manager.heartbeat;
-        let (ids, id, name, slots) =
-            (self.running.ids(), self.id, self.name.clone(), self.settings.manager.slots);
-        let registered = self.worker.clone();
+        let ids = self.running.ids();
+        let presence = Presence {
+            slots: self.settings.manager.slots,
+            tags: &self.settings.manager.tags,
+            running: ids.len(),
+            stopping,
+            lease,
+        };
+        let (id, name) = (self.id, &self.name);
         let (worker, renewed) = self.pool.transaction::<_, DbError>(|connection| {
-            let alive = match &registered {
-                Some(_) => Worker::heartbeat(connection, id, ids.len(), stopping, lease)?,
-                None => false,
-            };
-            let worker = match registered {
-                Some(worker) if alive => worker,
-                _ => Worker::register(connection, id, &name, env!("CARGO_PKG_VERSION"), slots, lease)?,
+            let worker = match Worker::heartbeat(connection, id, &presence)? {
+                Some(worker) => worker,
+                None => Worker::register(connection, id, name, env!("CARGO_PKG_VERSION"), &presence)?,
             };
             let renewed = queue::renew(connection, worker.epoch, &ids, lease)?;
             failpoint!("in_heartbeat");
             queue::expire(connection)?;
             Ok((worker, renewed))
         })?;
+        self.note_draining(worker.draining);
         self.worker = Some(worker);
-        failpoint!("before_rescue");
-        let rescued = self.pool.run::<_, DbError>(|connection| Ok(queue::rescue(connection)?))?;
-        for id in rescued.lost {
-            tracing::warn!(task.id = %id, "a task is lost: its manager was not heard of any more");
-        }
+        self.finish_for_others(stopping)?;
         for row in renewed.iter().filter(|row| row.cancel_requested_at.is_some()) {
             self.cancel(row.id);
         }
@@ -162,17 +164,49 @@ impl Manager {
         Ok(())
     }
 
+    /// Says in the log that a person has told this manager to take no tasks, or to take them again.
+    fn note_draining(&self, draining: bool) {
+        match (self.worker.as_ref().is_some_and(|worker| worker.draining), draining) {
+            (false, true) => {
+                tracing::info!(running = self.running.count(), "being drained: no new tasks are taken");
+            }
+            (true, false) => tracing::info!("drained no more: tasks are taken again"),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    /// Declares lost what other managers left behind, and starts again what may be repeated.
+    fn finish_for_others(&self, stopping: bool) -> Result<(), DbError> {
+        failpoint!("before_rescue");
+        let rescued = self.pool.transaction::<_, DbError>(|connection| Ok(queue::rescue(connection)?))?;
+        for id in rescued.lost {
+            tracing::warn!(task.id = %id, "a task is lost: its manager was not heard of any more");
+        }
+        if stopping {
+            return Ok(());
+        }
+        for Repeated { lost, outcome } in
+            repeat_lost(&self.pool, &self.macros, self.settings.manager.queue_life)?
+        {
+            match outcome {
+                Ok(id) => tracing::info!(task.id = %id, "the lost task {lost} is started again"),
+                Err(why) => tracing::warn!(task.id = %lost, "a lost task is not started again: {why}"),
+            }
+        }
+        Ok(())
+    }
+
     /// Takes as many tasks as there are free slots. True: there may be more.
     fn claim(&mut self) -> Result<bool, DbError> {
         let slots = usize::try_from(self.settings.manager.slots).unwrap_or(usize::MAX);
         let free = self.running.free(slots);
-        let Some(worker) = self.worker.clone().filter(|_| free > 0 && self.plugins.is_ready()) else {
+        let takes = |worker: &Worker| free > 0 && !worker.draining && self.plugins.is_ready();
+        let Some(worker) = self.worker.clone().filter(takes) else {
             return Ok(false);
         };
         let lease = self.settings.manager.lease;
-        let claims = self
-            .pool
-            .transaction::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free)?))?;
+        let claims =
+            self.pool.run::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free)?))?;
         if claims.is_empty() {
             return Ok(false);
         }

@@ -5,7 +5,6 @@ use selfservice_core::config::{MacroFile, PluginSettings, Secret};
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::tasks::Task;
 use selfservice_core::plan::{Facts, Plan, PlanError, Request, Requester};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A task that may start.
@@ -32,7 +31,7 @@ pub fn approve_all(
     tasks: &[&Task],
 ) -> Vec<Result<Approved, Refused>> {
     let asked: Vec<Result<(Request, Requester), Refused>> =
-        tasks.iter().map(|task| request_of(task)).collect();
+        tasks.iter().map(|task| Request::of_task(task).map_err(|why| rejected(&why))).collect();
     let wanted: Vec<(Request, Requester)> = asked.iter().flatten().cloned().collect();
     let facts = Facts::load(connection, &wanted).ok();
     tasks
@@ -95,26 +94,6 @@ fn approve(
             alert: None,
         },
     })
-}
-
-fn request_of(task: &Task) -> Result<(Request, Requester), Refused> {
-    let gone = |what: &str| rejected(&format!("{what} was deleted since this was asked for"));
-    let parameters: BTreeMap<String, String> = serde_json::from_value(task.parameters.clone())
-        .map_err(|error| rejected(&format!("the stored parameters are not understood: {error}")))?;
-    Ok((
-        Request {
-            hosts_id: task.hosts_id.ok_or_else(|| gone("the host"))?,
-            services_id: task.services_id.ok_or_else(|| gone("the service"))?,
-            event_handlers_id: task.event_handlers_id.ok_or_else(|| gone("the handler"))?,
-            parameters,
-        },
-        Requester {
-            users_id: task.users_id.ok_or_else(|| gone("the user who asked"))?,
-            name: task.requester.clone(),
-            identity: task.identity,
-            token_verb: task.token_verb,
-        },
-    ))
 }
 
 fn declared_secrets(macros: &MacroFile, names: &[String]) -> Result<Vec<(String, Secret)>, Refused> {

@@ -21,6 +21,8 @@ pub struct ManagerSettings {
     pub drain: Duration,
     /// A task that nobody took for so long expires.
     pub queue_life: Duration,
+    /// It serves the hosts whose tags are all among these.
+    pub tags: Vec<String>,
 }
 
 impl ManagerSettings {
@@ -37,6 +39,12 @@ impl ManagerSettings {
                 ),
             ));
         }
+        let tags_line = section.line_of("tags");
+        let tags = section.words("tags", "")?;
+        for tag in &tags {
+            crate::names::check(tag)
+                .map_err(|why| section.error(tags_line, format!("[manager] the tag '{tag}' {why}")))?;
+        }
         let settings = Self {
             name: section.value("name", String::new(), "a name")?,
             slots: section.number("slots", 16, 1..=10_000)?,
@@ -45,6 +53,7 @@ impl ManagerSettings {
             lease: seconds(lease),
             drain: seconds(section.number("drain_seconds", 30, 0..=86_400)?),
             queue_life: seconds(section.number("queue_minutes", 60, 1..=10_080)? * 60),
+            tags,
         };
         section.finish()?;
         Ok(settings)

@@ -16,5 +16,7 @@ pub use diesel::result::Error as QueryError;
 pub const TASK_QUEUED: &str = "selfservice_task_queued";
 /// A task of a manager should end; the payload is its id.
 pub const TASK_CANCEL: &str = "selfservice_task_cancel";
+/// A manager was told to take no tasks, or to take them again; the payload is its id.
+pub const WORKER_TOLD: &str = "selfservice_worker_told";
 /// Rows of a task or of its log changed; the payload is a list of task ids, separated by commas.
 pub const TASK_CHANGED: &str = "selfservice_task_changed";

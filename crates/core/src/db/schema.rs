@@ -100,6 +100,11 @@ diesel::table! {
         enabled -> Bool,
         runbook_url -> Nullable<Text>,
         revision -> Int4,
+        max_running -> Nullable<Int4>,
+        paused_at -> Nullable<Timestamptz>,
+        paused_by -> Nullable<Text>,
+        paused_reason -> Nullable<Text>,
+        resumed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -180,6 +185,8 @@ diesel::table! {
         address -> Text,
         description -> Text,
         vars -> Jsonb,
+        tags -> Array<Nullable<Text>>,
+        max_running -> Nullable<Int4>,
     }
 }
 
@@ -335,6 +342,11 @@ diesel::table! {
         steps -> Jsonb,
         output_bytes -> Int8,
         output_lines -> Int8,
+        host_tags -> Array<Nullable<Text>>,
+        limited -> Bool,
+        retry_of -> Nullable<Uuid>,
+        attempt -> Int2,
+        repeat_due -> Bool,
     }
 }
 
@@ -385,6 +397,8 @@ diesel::table! {
         started_at -> Timestamptz,
         heartbeat_at -> Timestamptz,
         alive_until -> Timestamptz,
+        tags -> Array<Nullable<Text>>,
+        draining -> Bool,
     }
 }
 

@@ -3,8 +3,10 @@
 use super::TextArray;
 use crate::db::schema::event_handlers;
 use crate::text_enum::text_enum;
+use chrono::{DateTime, Utc};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use serde::{Deserialize, Serialize};
 
 text_enum! {
@@ -58,6 +60,14 @@ pub struct EventHandler {
     pub runbook_url: Option<String>,
     /// Grows by one with every change.
     pub revision: i32,
+    /// So many of its tasks run at once, on all hosts together; `None`: no limit.
+    pub max_running: Option<i32>,
+    /// Since when new requests are refused and queued tasks wait.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Who paused it.
+    pub paused_by: Option<String>,
+    /// Why.
+    pub paused_reason: Option<String>,
 }
 
 text_enum! {
@@ -210,6 +220,48 @@ impl EventHandler {
     /// The handler with this id.
     pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
         event_handlers::table.find(id).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The handler of this name.
+    pub fn by_name(connection: &mut PgConnection, name: &str) -> QueryResult<Option<Self>> {
+        event_handlers::table
+            .filter(event_handlers::name.eq(name))
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
+    /// Refuses new requests and lets queued tasks wait, until somebody lets it go on. False: there is no such handler,
+    /// or it is paused already. Run it in a transaction with the audit row.
+    pub fn pause(connection: &mut PgConnection, id: i64, by: &str, reason: &str) -> QueryResult<bool> {
+        let rows = diesel::sql_query(
+            "UPDATE event_handlers SET paused_at = clock_timestamp(), paused_by = $2, paused_reason = $3 \
+             WHERE id = $1 AND paused_at IS NULL",
+        )
+        .bind::<BigInt, _>(id)
+        .bind::<Text, _>(by)
+        .bind::<Text, _>(reason)
+        .execute(connection)?;
+        Ok(rows == 1)
+    }
+
+    /// Lets a paused handler go on; losses before that do not count any more. False: there is no such handler, or it
+    /// is not paused. Run it in a transaction with the audit row.
+    pub fn resume(connection: &mut PgConnection, id: i64) -> QueryResult<bool> {
+        let rows = diesel::sql_query(
+            "UPDATE event_handlers SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, \
+             resumed_at = clock_timestamp() WHERE id = $1 AND paused_at IS NOT NULL",
+        )
+        .bind::<BigInt, _>(id)
+        .execute(connection)?;
+        Ok(rows == 1)
+    }
+
+    /// Why nothing of it starts, without a full stop: `restart is paused since 2026-11-24 12:03 UTC by alice: ...`.
+    pub fn pause_text(&self) -> Option<String> {
+        let (at, by) = (self.paused_at?, self.paused_by.as_deref()?);
+        let reason = self.paused_reason.as_deref()?;
+        Some(format!("{} is paused since {} by {by}: {reason}", self.name, at.format("%F %H:%M UTC")))
     }
 
     /// Handlers by name, after the name `after`, at most `limit`.

@@ -1,5 +1,6 @@
 //! Hosts: looking them up by what the outside calls them, and listing those that a person may see.
 
+use super::TextArray;
 use crate::db::schema::{host_aliases, hosts};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
@@ -19,6 +20,11 @@ pub struct Host {
     pub description: String,
     /// Custom variables, name to text.
     pub vars: serde_json::Value,
+    /// A manager serves it when it has all of these.
+    #[diesel(deserialize_as = TextArray)]
+    pub tags: Vec<String>,
+    /// So many tasks run on it at once; `None`: no limit.
+    pub max_running: Option<i32>,
 }
 
 /// Where a host belongs: what rights and confirmations depend on.

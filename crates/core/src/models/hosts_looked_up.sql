@@ -19,7 +19,7 @@ WITH mine AS (
           AND (m.hostgroups_id IS NULL OR EXISTS (SELECT 1 FROM hostgroups_members hm
                    WHERE hm.hosts_id = f.id AND hm.hostgroups_id = m.hostgroups_id)))
 )
-SELECT h.id, h.name, h.address, h.description, h.vars
+SELECT h.id, h.name, h.address, h.description, h.vars, h.tags, h.max_running
 FROM hosts h
 WHERE h.id IN (SELECT s.id FROM seen s WHERE s.step = (SELECT min(step) FROM seen))
 ORDER BY h.name

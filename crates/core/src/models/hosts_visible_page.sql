@@ -4,7 +4,7 @@ WITH mine AS (
     JOIN users u ON u.id = $1 AND NOT u.disabled
     WHERE g.users_id = $1 OR g.teams_id IN (SELECT teams_id FROM teams_members WHERE users_id = $1)
 )
-SELECT h.id, h.name, h.address, h.description, h.vars
+SELECT h.id, h.name, h.address, h.description, h.vars, h.tags, h.max_running
 FROM hosts h
 WHERE h.name > $3
   AND ($2 = '%%' OR h.name_key LIKE $2 OR h.address LIKE $2

@@ -21,6 +21,7 @@ pub mod teams;
 mod text_array;
 pub mod users;
 pub mod visible;
+pub mod wait_reason;
 pub mod workers;
 
 pub use text_array::TextArray;

@@ -193,6 +193,10 @@ pub struct Task {
     pub output_bytes: i64,
     /// Line ends in the output so far.
     pub output_lines: i64,
+    /// The finished task that this one does again.
+    pub retry_of: Option<Uuid>,
+    /// 1, or more where it was started again without a person.
+    pub attempt: i16,
 }
 
 /// What a list of tasks is restricted to; `None` and empty mean any.
@@ -296,17 +300,14 @@ impl Task {
             .optional()
     }
 
-    /// How many tasks stand in the queue before this one.
-    pub fn queued_before(&self, connection: &mut PgConnection) -> QueryResult<i64> {
+    /// The newest task that does this one again, if any.
+    pub fn retried_as(&self, connection: &mut PgConnection) -> QueryResult<Option<Uuid>> {
         tasks::table
-            .filter(tasks::state.eq(TaskState::Queued))
-            .filter(
-                tasks::created_at
-                    .lt(self.created_at)
-                    .or(tasks::created_at.eq(self.created_at).and(tasks::id.lt(self.id))),
-            )
-            .count()
-            .get_result(connection)
+            .filter(tasks::retry_of.eq(self.id))
+            .order(tasks::id.desc())
+            .select(tasks::id)
+            .first(connection)
+            .optional()
     }
 
     /// Tasks of one host that wait or run and that the user may see, newest first.

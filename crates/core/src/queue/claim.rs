@@ -6,7 +6,7 @@ use crate::models::workers::Worker;
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Double, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -19,9 +19,15 @@ pub struct Claim {
     pub epoch: i64,
 }
 
-/// Takes up to `limit` queued tasks, oldest first, for the manager. One short statement; nothing stays locked.
+/// Takes up to `limit` queued tasks, oldest first, for the manager, and tells who shows them. One short statement: run
+/// outside of a transaction it is committed with its one round trip, and nothing stays locked.
 ///
-/// A manager whose lease has run out gets nothing: somebody may have declared its tasks lost.
+/// - Only tasks on hosts that the manager serves: all tags of the host are among the manager's.
+/// - Only within the limits of handlers and hosts, counted over all managers, and nothing of a paused handler. Tasks
+///   that a limit can touch are marked when they are queued and taken by the database's function `claim_limited`, one
+///   claim at a time; the others never wait for that.
+/// - A manager whose lease has run out gets nothing, since somebody may have declared its tasks lost; nor does one that
+///   stops or is being drained.
 pub fn claim(
     connection: &mut PgConnection,
     worker: &Worker,
@@ -33,10 +39,9 @@ pub fn claim(
         .bind::<BigInt, _>(worker.epoch)
         .bind::<Double, _>(lease.as_secs_f64())
         .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind::<Text, _>(crate::db::TASK_CHANGED)
         .load(connection)?;
     rows.sort_by_key(|task| (task.created_at, task.id));
-    let ids: Vec<Uuid> = rows.iter().map(|task| task.id).collect();
-    notify_changed(connection, &ids)?;
     let epoch = worker.epoch;
     Ok(rows.into_iter().map(|task| Claim { task, epoch }).collect())
 }
@@ -69,11 +74,12 @@ pub fn renew(
     .load(connection)
 }
 
-/// Gives claimed tasks back that were certainly not started: a clean stop. They are queued again.
+/// Gives claimed tasks back that were certainly not started: a clean stop. They are queued again; naming the host fires
+/// the trigger that notes its limits and tags.
 pub fn give_back(connection: &mut PgConnection, epoch: i64, ids: &[Uuid]) -> QueryResult<usize> {
     let given: Vec<Id> = diesel::sql_query(
-        "UPDATE tasks SET state = 'queued', workers_id = NULL, epoch = NULL, lease_until = NULL, started_at = NULL \
-         WHERE id = ANY($2) AND epoch = $1 AND state = 'running' RETURNING id",
+        "UPDATE tasks SET state = 'queued', workers_id = NULL, epoch = NULL, lease_until = NULL, started_at = NULL, \
+         hosts_id = hosts_id WHERE id = ANY($2) AND epoch = $1 AND state = 'running' RETURNING id",
     )
     .bind::<BigInt, _>(epoch)
     .bind::<Array<SqlUuid>, _>(ids)

@@ -61,6 +61,10 @@ pub struct NewTask {
     pub created_at: DateTime<Utc>,
     /// It expires in the queue then.
     pub expires_at: DateTime<Utc>,
+    /// The finished task that it does again.
+    pub retry_of: Option<Uuid>,
+    /// 1, or more where it was started again without a person.
+    pub attempt: i16,
 }
 
 /// What became of a request.

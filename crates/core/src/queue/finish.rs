@@ -1,6 +1,7 @@
 //! Results and progress, as the manager writes them.
 
-use super::{Id, notify_changed};
+use super::repeat::MAX_ATTEMPTS;
+use super::{Id, notify_changed, poison};
 use crate::models::tasks::TaskResult;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -36,6 +37,8 @@ pub fn finish(connection: &mut PgConnection, end: &Finish) -> QueryResult<bool> 
 /// Gives the ids of those that were finished. The others are not this epoch's any more, and their results are dropped.
 /// The one exception to "final": the same epoch may still deliver the real result of a task that was declared lost; it
 /// is flagged as late. The caller tells who shows the tasks, see [`notify_changed`].
+///
+/// A result may be `lost` itself, where the launcher is gone: see [`super::rescue`] for what follows from that.
 pub fn finish_all(connection: &mut PgConnection, ends: &[&Finish]) -> QueryResult<Vec<Uuid>> {
     if ends.is_empty() {
         return Ok(Vec::new());
@@ -48,8 +51,14 @@ pub fn finish_all(connection: &mut PgConnection, ends: &[&Finish]) -> QueryResul
         .bind::<Array<Nullable<Text>>, _>(ends.iter().map(|end| &end.result_text).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(ends.iter().map(|end| &end.summary).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(ends.iter().map(|end| &end.perfdata).collect::<Vec<_>>())
+        .bind::<Text, _>(crate::db::TASK_QUEUED)
+        .bind::<SmallInt, _>(MAX_ATTEMPTS)
         .load(connection)?;
-    Ok(done.into_iter().map(|row| row.id).collect())
+    let done: Vec<Uuid> = done.into_iter().map(|row| row.id).collect();
+    if ends.iter().any(|end| end.result == TaskResult::Lost) {
+        poison::pause_poison(connection, &done)?;
+    }
+    Ok(done)
 }
 
 /// How far a run is.

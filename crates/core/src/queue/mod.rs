@@ -8,6 +8,8 @@
 //!                      '--rescue--> finished (lost) --finish by the same epoch--> finished (late)
 //! ```
 //!
+//! What waits under a limit is claimed by the database's function `claim_limited`, which the claim calls.
+//!
 //! Every write of a manager is guarded by id, epoch and state; a row that is not in the answer is not the manager's
 //! any more. All times are the database's.
 
@@ -15,12 +17,15 @@ mod cancel;
 mod claim;
 mod enqueue;
 mod finish;
+mod poison;
+mod repeat;
 mod rescue;
 
 pub use cancel::{Cancelled, cancel};
 pub use claim::{Claim, Renewed, claim, give_back, renew};
 pub use enqueue::{Enqueued, NewTask, enqueue};
 pub use finish::{Finish, Progress, finish, finish_all, progress};
+pub use repeat::{MAX_ATTEMPTS, strike_off, take_lost};
 pub use rescue::{Rescued, expire, rescue};
 
 use diesel::pg::PgConnection;

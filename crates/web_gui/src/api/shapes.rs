@@ -172,6 +172,8 @@ pub struct Circumstances {
     pub can_run: bool,
     /// Why it has not started.
     pub waiting_reason: Option<String>,
+    /// The newest task that does it again.
+    pub retried_as: Option<Uuid>,
 }
 
 /// `Task`: everything about one.
@@ -201,6 +203,9 @@ pub struct TaskShape {
     can_cancel: bool,
     can_run: bool,
     waiting_reason: Option<String>,
+    retry_of: Option<Uuid>,
+    attempt: i16,
+    retried_as: Option<Uuid>,
     page_url: String,
 }
 
@@ -237,6 +242,9 @@ impl TaskShape {
             can_cancel: around.can_cancel,
             can_run: around.can_run,
             waiting_reason: around.waiting_reason,
+            retry_of: task.retry_of,
+            attempt: task.attempt,
+            retried_as: around.retried_as,
         }
     }
 }

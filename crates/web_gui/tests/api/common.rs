@@ -8,7 +8,7 @@ use selfservice_core::models::api_tokens::ApiToken;
 use selfservice_core::models::logs::{Chunk, Stream};
 use selfservice_core::models::sessions::NewSession;
 use selfservice_core::models::tasks::{Identity, TaskResult};
-use selfservice_core::models::workers::Worker;
+use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::queue;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -105,10 +105,11 @@ impl Api {
 
     /// A manager registers, as the database sees it.
     pub fn manager(&self, slots: u32) -> Worker {
+        let presence = Presence { slots, tags: &[], running: 0, stopping: false, lease: HOUR };
         self.database
             .pool()
             .run(|connection| {
-                Ok::<_, DbError>(Worker::register(connection, Uuid::now_v7(), "eu-1", "1", slots, HOUR)?)
+                Ok::<_, DbError>(Worker::register(connection, Uuid::now_v7(), "eu-1", "1", &presence)?)
             })
             .unwrap()
     }

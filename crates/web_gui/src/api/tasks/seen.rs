@@ -10,6 +10,7 @@ use selfservice_core::models::effective::EffectiveService;
 use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::hosts::Placement;
 use selfservice_core::models::tasks::{Task, TaskState};
+use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::models::workers::Worker;
 use uuid::Uuid;
 
@@ -70,7 +71,8 @@ impl SeenTask {
         Ok(Circumstances {
             can_cancel: active && self.may_cancel(connection)?,
             can_run: self.may_run_again(connection)?,
-            waiting_reason: waiting_reason(connection, &self.task)?,
+            waiting_reason: WaitReason::of(connection, &self.task)?.map(|reason| reason.to_string()),
+            retried_as: self.task.retried_as(connection)?,
             placement: self.placement.clone(),
             manager,
         })
@@ -81,22 +83,4 @@ impl SeenTask {
         let around = self.circumstances(connection)?;
         Ok(TaskShape::new(self.task, around))
     }
-}
-
-/// Completes "waiting: ...". None: it does not wait, or is about to start.
-fn waiting_reason(connection: &mut PgConnection, task: &Task) -> AppResult<Option<String>> {
-    if task.state != TaskState::Queued {
-        return Ok(None);
-    }
-    let Some(free) = Worker::free_slots(connection)? else {
-        return Ok(Some("no plugins manager is running".to_owned()));
-    };
-    let before = match task.queued_before(connection)? {
-        0 => None,
-        1 => Some("1 task stands before it".to_owned()),
-        number => Some(format!("{number} tasks stand before it")),
-    };
-    let busy = (free == 0).then(|| "all plugins managers are busy".to_owned());
-    let reasons: Vec<String> = busy.into_iter().chain(before).collect();
-    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }

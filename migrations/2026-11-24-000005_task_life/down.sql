@@ -1,0 +1,13 @@
+DROP FUNCTION claim_limited(uuid, bigint, text[], double precision, bigint);
+DROP TRIGGER hosts_notice_limit ON hosts;
+DROP TRIGGER event_handlers_notice_limit ON event_handlers;
+DROP TRIGGER tasks_note_limits ON tasks;
+DROP FUNCTION notice_host_limit();
+DROP FUNCTION notice_handler_limit();
+DROP FUNCTION note_limits();
+CREATE INDEX tasks_queued ON tasks (created_at, id) WHERE state = 'queued';
+DROP INDEX tasks_claimable, tasks_limited, tasks_expiring, tasks_retry_of, tasks_repeated, tasks_repeat_due, tasks_lost;
+ALTER TABLE tasks DROP host_tags, DROP limited, DROP retry_of, DROP attempt, DROP repeat_due;
+ALTER TABLE workers DROP tags, DROP draining;
+ALTER TABLE event_handlers DROP max_running, DROP paused_at, DROP paused_by, DROP paused_reason, DROP resumed_at;
+ALTER TABLE hosts DROP tags, DROP max_running;
