@@ -45,6 +45,7 @@ fn the_sample_says_what_the_defaults_are() {
     assert_eq!(format!("{:?}", sample.web), format!("{:?}", empty.web));
     assert_eq!(format!("{:?}", sample.manager), format!("{:?}", empty.manager));
     assert_eq!(format!("{:?}", sample.plugins), format!("{:?}", empty.plugins));
+    assert_eq!(format!("{:?}", sample.ssh), format!("{:?}", empty.ssh));
     assert_eq!(sample.database.connection_string("x"), empty.database.connection_string("x"));
     assert_eq!((sample.log_filter, sample.macros), (empty.log_filter, empty.macros));
     assert_eq!(sample.scheduler.time_zone, empty.scheduler.time_zone);
@@ -92,6 +93,15 @@ fn a_wrong_file_is_refused_with_file_line_section_and_key() {
             "[plugins]\ninstalled = perhaps\n",
             "settings.ini:2: [plugins] installed = 'perhaps' is wrong: must be true or false",
         ),
+        (
+            "[ssh]\nhost_keys = no\n",
+            "settings.ini:2: [ssh] host_keys = 'no' is wrong: must be strict or accept-new",
+        ),
+        (
+            "[ssh]\njump_host = -oProxyCommand=id\n",
+            "settings.ini:2: [ssh] jump_host = '-oProxyCommand=id' is wrong",
+        ),
+        ("[ssh]\nuser = a b\n", "settings.ini:2: [ssh] user = 'a b' is wrong"),
         (
             "[scheduler]\ntime_zone = Mars\n",
             "settings.ini:2: [scheduler] time_zone = 'Mars' is wrong: must be an IANA",

@@ -53,6 +53,8 @@ pub struct Invocation {
     pub grace: Duration,
     /// The `PATH` of the plugin.
     pub path: String,
+    /// What the settings say to every plugin: `SELFSERVICE_*` variables by their full names.
+    pub settings: Vec<(String, String)>,
     /// `NAGIOS_*` variables by their full names.
     pub nagios: Vec<(String, String)>,
     /// Declared secrets by name (capital letters, digits, `_`), given as `SELFSERVICE_SECRET_<NAME>`.
@@ -132,9 +134,20 @@ impl Invocation {
             ("SELFSERVICE_HOST", self.host.clone()),
             ("SELFSERVICE_SERVICE", self.service.clone()),
             ("SELFSERVICE_TIMEOUT", self.timeout.as_secs().to_string()),
+            ("SELFSERVICE_GRACE", self.grace.as_secs().to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        for (name, value) in &self.settings {
+            let rest = name.strip_prefix("SELFSERVICE_").filter(|rest| !rest.starts_with("SECRET_"));
+            if !rest.is_some_and(|rest| is_name(rest, false)) {
+                return Err(CommandError(format!(
+                    "the variable '{}' can't tell a plugin of the settings: only SELFSERVICE_ names are allowed here",
+                    name.escape_debug()
+                )));
+            }
+            environment.push((name.clone(), value.clone()));
+        }
         for (name, value) in &self.nagios {
             if !name.strip_prefix("NAGIOS_").is_some_and(|rest| is_name(rest, true)) {
                 return Err(CommandError(format!(
@@ -271,6 +284,13 @@ mod tests {
             let nagios = vec![(name.to_owned(), String::new())];
             assert!(refused(Invocation { nagios, ..Invocation::default() }).contains("only NAGIOS_ names"));
         }
+        for name in ["PATH", "SELFSERVICE_", "SELFSERVICE_a", "SELFSERVICE_SECRET_TOKEN", "SELFSERVICE_A=B"] {
+            let settings = vec![(name.to_owned(), String::new())];
+            let why = refused(Invocation { settings, ..Invocation::default() });
+            assert!(why.contains("only SELFSERVICE_ names"), "{why}");
+        }
+        let settings = vec![("SELFSERVICE_USER".to_owned(), String::new())];
+        assert!(refused(Invocation { settings, ..Invocation::default() }).contains("given twice"));
         for name in ["", "lower", "A=B", "A B"] {
             let secrets = vec![(name.to_owned(), String::new())];
             assert!(refused(Invocation { secrets, ..Invocation::default() }).contains("secret name"));

@@ -88,6 +88,7 @@ fn approve(
             timeout: Duration::from_secs(u64::try_from(task.timeout_seconds).unwrap_or(1)),
             grace: settings.grace,
             path: settings.path.clone(),
+            settings: settings.environment.clone(),
             nagios: plan.environment,
             secrets: secrets.into_iter().map(|(name, secret)| (name, secret.expose().to_owned())).collect(),
             parameters: plan.parameters,

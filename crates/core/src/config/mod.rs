@@ -9,6 +9,7 @@ mod macros_file;
 mod manager;
 mod plugins;
 mod scheduler;
+mod ssh;
 mod web;
 
 pub use database::DatabaseSettings;
@@ -17,6 +18,7 @@ pub use macros_file::{MacroFile, Secret};
 pub use manager::ManagerSettings;
 pub use plugins::{PluginLimits, PluginSettings};
 pub use scheduler::{CronLine, SchedulerSettings};
+pub use ssh::{HostKeys, SshSettings};
 pub use web::{CookieMode, WebSettings};
 
 use ini::IniFile;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub manager: ManagerSettings,
     /// `[plugins]`
     pub plugins: PluginSettings,
+    /// `[ssh]`
+    pub ssh: SshSettings,
     /// `[scheduler]` and `[cron]`
     pub scheduler: SchedulerSettings,
     /// `[log] filter`: a tracing filter such as `info,web_gui=debug`.
@@ -62,12 +66,14 @@ impl Settings {
     /// Reads `path`; `database_url`, where given, wins over the file's.
     pub fn read(path: &Path, database_url: Option<String>) -> Result<Self, IniError> {
         let mut file = IniFile::read(path)?;
+        let ssh = SshSettings::read(&mut file)?;
         let settings = Self {
             path: path.to_owned(),
             database: DatabaseSettings::read(&mut file, database_url)?,
             web: WebSettings::read(&mut file)?,
             manager: ManagerSettings::read(&mut file)?,
-            plugins: PluginSettings::read(&mut file)?,
+            plugins: PluginSettings::read(&mut file, ssh.environment())?,
+            ssh,
             scheduler: SchedulerSettings::read(&mut file)?,
             log_filter: read_log(&mut file)?,
             macros: read_files(&mut file)?,

@@ -29,6 +29,8 @@ pub struct PluginSettings {
     pub limits: PluginLimits,
     /// An installed tree: plugins that the service users could change are refused.
     pub installed: bool,
+    /// What other sections say to plugins, as `SELFSERVICE_*` variables by their full names.
+    pub environment: Vec<(String, String)>,
 }
 
 /// What every plugin may use; 0 means no limit where it says so.
@@ -97,7 +99,7 @@ impl PluginSettings {
         arguments
     }
 
-    pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
+    pub(super) fn read(file: &mut IniFile, environment: Vec<(String, String)>) -> Result<Self, IniError> {
         let mut section = file.section("plugins");
         let settings = Self {
             directories: section
@@ -122,6 +124,7 @@ impl PluginSettings {
             output_limit: u64::from(section.number("output_limit_mib", 64, 3..=4096)?) * 1024 * 1024,
             limits: PluginLimits::read(&mut section)?,
             installed: section.switch("installed", true)?,
+            environment,
         };
         section.finish()?;
         Ok(settings)

@@ -57,8 +57,8 @@ impl Layout {
 
     fn in_checkout(checkout: PathBuf, programs: &Path) -> Result<Self> {
         let var = checkout.join("var");
-        for directory in [&var, &var.join("etc"), &var.join("log"), &var.join("work"), &var.join("run")] {
-            make_directory(directory, 0o700, None, None)?;
+        for directory in [".", "etc", "etc/ssh", "log", "work", "run"].map(|name| var.join(name)) {
+            make_directory(&directory, 0o700, None, None)?;
         }
         let layout = Self {
             etc: var.join("etc"),
@@ -100,7 +100,9 @@ impl Layout {
             make_directory(directory, 0o755, None, None)?;
         }
         let service = Some(accounts.service.gid);
-        make_directory(&layout.etc, 0o750, None, service)?;
+        // Plugins may pass through to what is theirs, and list nothing.
+        make_directory(&layout.etc, 0o751, None, service)?;
+        make_directory(&layout.ssh_directory(), 0o750, None, Some(accounts.plugin.gid))?;
         make_directory(&layout.example_directory(), 0o755, None, None)?;
         make_directory(&layout.log_directory(), 0o750, None, service)?;
         make_directory(&layout.work_directory(), 0o750, Some(&accounts.plugin), service)?;
@@ -147,6 +149,11 @@ impl Layout {
     /// The macro file of this system.
     pub fn macros(&self) -> PathBuf {
         self.etc.join("macros.ini")
+    }
+
+    /// The keys with which plugins sign in to other machines.
+    pub fn ssh_directory(&self) -> PathBuf {
+        self.etc.join("ssh")
     }
 
     /// The directory of the log files.

@@ -35,6 +35,12 @@ impl RunSettings {
         let sample = layout.checkout.join("etc/settings.ini");
         copy_sample(layout, &sample, &layout.settings(), |ini| set_own_values(ini, layout, private_url))?;
         follow_a_move(layout)?;
+        // Settings that an older version wrote have no such section.
+        change(layout, &layout.settings(), |ini| {
+            if ini.get("ssh", "directory").is_none() {
+                ini.set("ssh", "directory", &layout.ssh_directory().to_string_lossy());
+            }
+        })?;
         let settings = Self::read(layout)?;
         let macros = layout.checkout.join("etc/macros.ini");
         copy_sample(layout, &macros, &layout.macros(), |ini| set_macros(ini, settings.listen))?;

@@ -68,6 +68,7 @@ impl TestArguments {
             timeout: Duration::from_secs(self.timeout),
             grace: settings.grace,
             path: settings.path.clone(),
+            settings: settings.environment.clone(),
             ..Invocation::default()
         };
         let launcher = match &settings.launcher_socket {
