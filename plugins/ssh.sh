@@ -1,35 +1,53 @@
 #!/bin/sh
 # Runs one command on another machine with the OpenSSH client. The remote argv equals ours byte for byte, and a
-# cancel or time-out ends the remote process group as well.
+# cancel, a time-out or a lost connection ends the remote process group as well.
 . "${0%/*}/lib.sh"
 
 usage() {
-    cat <<'END'
+    cat <<'TEXT'
 Usage: ssh.sh --host HOST [options] -- COMMAND [ARGUMENT...]
+       ssh.sh --host HOST [options] --script FILE [-- ARGUMENT...]
 
-Runs COMMAND on HOST with exactly these arguments: each one is quoted for the
-remote shell, which must be sh-like (sh, bash, dash, ksh, zsh). Nobody's
-~/.ssh/config and no agent is used, and nothing is ever asked.
+Runs COMMAND on HOST with exactly these arguments, whatever stands in them.
+Nobody's ~/.ssh/config and no agent is used, and nothing is ever asked.
+The other side needs sh; ps and timeout should be there.
 
   --host HOST           name or address
-  --user NAME           remote user (default: the local one)
+  --user NAME           remote user
   --port N              default 22
-  --identity FILE       private key (default: id_ed25519 in ../etc/ssh beside the plugins)
-  --known-hosts FILE    trusted host keys (default: known_hosts in the same place)
-  --accept-new          store the key of a host that is not known yet; a changed key is always refused
-  --host-key-alias NAME look the host key up under this name, for hosts whose address changes
+  --jump [USER@]HOST[:PORT]
+                        go through this machine; 'none' goes directly
+  --identity FILE       private key (default id_ed25519); a name without / is
+                        looked up in the ssh directory of the settings
+  --certificate FILE    the key's certificate (default: FILE-cert.pub beside it)
+  --known-hosts FILE    trusted host keys and @cert-authority lines
+                        (default known_hosts)
+  --accept-new          store the key of a host that is not known yet; a changed
+                        key is always refused
+  --host-key-alias NAME look the host key up under this name (default: the name
+                        of the task's host where HOST is its address)
   --sudo NAME           run the command as this user by sudo -n -u NAME
+  --script FILE         send this script and run it there, by the interpreter of
+                        its first line or sh; a name without / is looked up in
+                        scripts/ of the ssh directory
+  --steps               lines of output turn into progress: '::steps A, B, C',
+                        '::step B' and '::percent 40'
   --connect-timeout S   1 to 300 seconds, default 10
-  --timeout S           the remote side ends the command after so many seconds, 1 to 604800
-                        (default: the time-out of the task, or 300)
-  --grace S             seconds between TERM and KILL for the remote side, 1 to 60, default 4
+  --timeout S           the remote side ends the command after so many seconds,
+                        1 to 604800 (default: the time-out of the task, or 300)
+  --grace S             seconds between TERM and KILL for the remote side, 1 to
+                        600 (default: four less than the task's, or 4)
   --check               connect, sign in, look for COMMAND if given; run nothing
+  --show-host-key       print the host's key as a line for known_hosts; 0: it is
+                        trusted, 1: it is new, 2: it differs from the trusted one
   --help                this text
+
+Defaults of user, jump, host keys and directory come from [ssh] in settings.ini.
 
 Exit: 0 to 3 as the command ended; any other remote exit code is 2, with a
 sentence; 3 for bad arguments and when the connection failed (the sentence
 tells host key, login, refused, time-out and name apart).
-END
+TEXT
 }
 
 # need_plain OPTION VALUE: only what stands in names of hosts, users and in addresses; so nothing can be read as an
@@ -41,20 +59,30 @@ need_plain() {
     esac
 }
 
-# need_file_name OPTION VALUE: a name that ssh does not expand (% $ ~).
-need_file_name() {
+# file_of OPTION VALUE DIRECTORY: leaves the absolute path of a readable file in $file, with nothing in it that ssh
+# expands (% $ ~). A name without a slash stands for a file in DIRECTORY.
+file_of() {
+    file=''
     case $2 in
-        '' | -* | \~* | *[%\$\"\\[:cntrl:]]*) bad_argument "$1 '$2' is refused: no % \$ ~ \" \\ in the name of the file" ;;
+        '' | -* | \~*) ;;
+        /*) file=$2 ;;
+        */*) file=$PWD/$2 ;;
+        *) file=$3/$2 ;;
+    esac
+    case $file in
+        '' | *[%\$\"\\[:cntrl:]]*) bad_argument "$1 '$2' is refused: no leading - or ~ and no % \$ \" \\ in the name of a file" ;;
     esac
 }
 
-# need_file OPTION VALUE: the same, and readable.
-need_file() {
-    need_file_name "$1" "$2"
-    [ -r "$2" ] || bad_argument "$1 '$2' is not a readable file"
+# readable_file OPTION VALUE DIRECTORY: the same, and it must be there.
+readable_file() {
+    file_of "$@"
+    if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+        [ -c "$file" ] || bad_argument "$1 '$file' is not a readable file"
+    fi
 }
 
-# quote VALUE: leaves it in $quoted in single quotes for the remote shell.
+# quote VALUE: leaves it in $quoted in single quotes for the shell of the other side.
 quote() {
     quoted='' quote_rest=$1
     while :; do
@@ -68,18 +96,56 @@ quote() {
     quoted="'$quoted$quote_rest'"
 }
 
+# split_jump VALUE: [USER@]HOST[:PORT] or [USER@][ADDRESS]:PORT into $jump_user, $jump_host and $jump_port.
+split_jump() {
+    jump_user='' jump_port=22 jump_host=$1
+    case $jump_host in *@*) jump_user=${jump_host%%@*} jump_host=${jump_host#*@}; need_plain --jump "$jump_user" ;; esac
+    case $jump_host in
+        \[*\]:*) jump_port=${jump_host##*:} jump_host=${jump_host%:*} ;;
+        *:*:*) ;;
+        *:*) jump_port=${jump_host#*:} jump_host=${jump_host%%:*} ;;
+    esac
+    jump_host=${jump_host#\[} jump_host=${jump_host%\]}
+    need_plain --jump "$jump_host"
+    need_number --jump "$jump_port" 1 65535
+}
+
+# write_config FILE: the host and the machine on the way, for which ssh starts a second ssh, follow the same rules.
+write_config() {
+    cat >"$1" <<TEXT
+BatchMode yes
+IdentitiesOnly yes
+IdentityFile "$identity"
+${certificate:+CertificateFile "$certificate"}
+IdentityAgent none
+PreferredAuthentications ${authentications:-publickey}
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+NumberOfPasswordPrompts 0
+StrictHostKeyChecking $strict
+GlobalKnownHostsFile "$known_hosts"
+UserKnownHostsFile "$new_hosts"
+UpdateHostKeys no
+HashKnownHosts no
+ForwardAgent no
+ForwardX11 no
+ClearAllForwardings yes
+PermitLocalCommand no
+ControlMaster no
+ControlPath none
+ConnectTimeout $connect_timeout
+ServerAliveInterval 15
+ServerAliveCountMax 3
+TEXT
+}
+
 # run_ssh REMOTE-COMMAND: its own messages go to a file, so that standard error is the remote side's alone. What
-# that one function logs tells a remote exit code of 255 from a lost connection.
+# that one function logs tells a remote exit code of 255 from a lost connection. The command of the way consists of
+# words that need_plain let pass.
 run_ssh() {
-    exec ssh -F none -T -n -o LogVerbose='*:client_input_channel_req():*' -E "$work/ssh.log" -p "$port" ${user:+-l "$user"} -i "$identity" \
-        -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -o PreferredAuthentications=publickey \
-        -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no -o NumberOfPasswordPrompts=0 \
-        -o StrictHostKeyChecking="$strict" -o UserKnownHostsFile="\"$known_hosts\"" -o GlobalKnownHostsFile=/dev/null \
-        -o UpdateHostKeys=no ${alias:+-o HostKeyAlias="$alias"} \
-        -o ForwardAgent=no -o ForwardX11=no -o ClearAllForwardings=yes -o PermitLocalCommand=no \
-        -o ControlMaster=no -o ControlPath=none \
-        -o ConnectTimeout="$connect_timeout" -o ServerAliveInterval=15 -o ServerAliveCountMax=3 \
-        -- "$host" "$1"
+    exec ssh -F config -T -E ssh.log -o LogVerbose='*:client_input_channel_req():*' ${alias:+-o HostKeyAlias="$alias"} \
+        ${jump:+-o ProxyCommand="ssh -F jump_config -T -E jump.log ${jump_user:+-l $jump_user} -p $jump_port -W '[%h]:%p' -- $jump_host"} \
+        -p "$port" ${user:+-l "$user"} -- "$host" "$1"
 }
 
 # relay: passes the remote output on and keeps the line that tells the process group.
@@ -89,8 +155,10 @@ relay() {
             *"$mark "*)
                 # What a login script printed without a line end stands before the mark.
                 printf '%s' "${line%"$mark "*}"
-                printf '%s\n' "${line##*"$mark "}" >"$work/group"
+                printf '%s\n' "${line##*"$mark "}" >group
+                echo go >&8
                 progress_step Run
+                if [ -n "$steps" ]; then exec tee marked; fi
                 exec cat
                 ;;
         esac
@@ -99,73 +167,227 @@ relay() {
     printf '%s' "$line"
 }
 
-# remote_group: leaves the remote process group in $group; false while none is known.
-remote_group() {
-    group=''
-    [ -s "$work/group" ] || return 1
-    read -r group <"$work/group"
-    case $group in '' | 0 | 1 | *[!0-9]*) return 1 ;; esac
+# read_marked: turns marked lines into progress.
+read_marked() {
+    grep -a --line-buffered '^::' | while IFS= read -r line; do
+        case $line in
+            '::steps '*)
+                list=${line#::steps }
+                set -- Connect
+                while [ -n "$list" ]; do
+                    name=${list%%,*} list=${list#"${list%%,*}"}
+                    list=${list#,} name=${name# }
+                    set -- "$@" "${name% }"
+                done
+                progress_steps "$@"
+                ;;
+            '::step '*) progress_step "${line#::step }" ;;
+            '::percent '*)
+                case ${line#::percent } in
+                    '' | *[!0-9]* | ????*) ;;
+                    *) progress_percent "${line#::percent }" ;;
+                esac
+                ;;
+        esac
+    done
 }
 
-# end_remote: called by the trap. The first connection stays up and shows how the command ends.
-# shellcheck disable=SC2317 # called by the trap
-end_remote() {
+# claim: true for the first who asks, whether that is the feeder before it sends anything, or the end of all waiting.
+# What the feeder was refused was surely never run.
+claim() {
+    set -C
+    if true 2>/dev/null >claimed; then claimed=1; else claimed=''; fi
+    set +C
+    [ -n "$claimed" ]
+}
+
+# feed COMMAND [ARGUMENT...]: sends the far half and the command as soon as the other side listens, then says that it
+# is alive. Ends with USR2 only.
+feed() {
     trap '' TERM INT HUP
-    if ! remote_group; then
-        kill -KILL "$ssh_process" 2>/dev/null
-        printf 'CRITICAL - stopped before %s reported a process; nothing was confirmed (limit there: %s s)\n' \
-            "$host" "$timeout"
+    sleeper=''
+    trap '[ -z "$sleeper" ] || kill -s KILL "$sleeper"; exit' USR2
+    read -r _ <&8 && claim || exit
+    exec 8>&-
+    cat "$far_half"
+    printf 'limit=%s grace=%s sudo_user=%s script=' "$timeout" "$grace" "$sudo_user"
+    if [ -n "$script" ]; then
+        # A shell reads a block to its end before it begins, so nothing of it is left on standard input.
+        printf "'%s" "${script_block:+"{ "}"
+        sed "s/'/'\\\\''/g" "$script"
+        printf '%s' "${script_block:+"$newline}"}'"
+    fi
+    printf '\nset --'
+    for word; do
+        quote "$word"
+        printf ' %s' "$quoted"
+    done
+    printf '\n%s "$@"; exit\n' "$action"
+    : >sent
+    while :; do
+        sleep 15 >/dev/null 2>&1 &
+        sleeper=$!
+        wait "$sleeper"
+        echo alive
+    done
+}
+
+# wait_for_ssh SECONDS: waits for its end, and kills it when it takes longer. Leaves its exit code in $status.
+# shellcheck disable=SC2317 # called by the trap
+wait_for_ssh() {
+    (
+        sleeper=''
+        trap '[ -z "$sleeper" ] || kill -s KILL "$sleeper"; exit' USR2
+        sleep "$1" &
+        sleeper=$!
+        wait "$sleeper"
+        kill -s KILL "$ssh_process"
+    ) >/dev/null 2>&1 7>&- 8>&- &
+    alarm=$!
+    wait "$ssh_process"
+    status=$?
+    kill -s USR2 "$alarm" 2>/dev/null
+}
+
+# end_helpers: ends the feeder, and waits for the last words of the command.
+end_helpers() {
+    if [ -e sent ]; then kill -s USR2 "$feeder"; else kill -s KILL "$feeder"; fi 2>/dev/null
+    if [ -e group ]; then
+        wait "$relay_process"
+        [ -z "$marker" ] || wait "$marker"
+    else
+        # Nothing was said yet that matters, and a FIFO that nobody opens is waited for without end.
+        kill -s KILL "$relay_process" ${marker:+"$marker"} 2>/dev/null
+    fi
+}
+
+# stop: called by the trap.
+# shellcheck disable=SC2317 # called by the trap
+stop() {
+    trap '' TERM INT HUP
+    if claim; then
+        kill -s KILL "$ssh_process" "$feeder" "$relay_process" ${marker:+"$marker"} 2>/dev/null
+        printf 'CRITICAL - stopped before the command was sent to %s; nothing was run there\n' "$host"
         exit "$CRITICAL"
     fi
-    printf 'stopping process group %s on %s\n' "$group" "$host"
-    connect_timeout=4
-    # Zombies do not count as alive: a container's first process may never collect them.
-    ender="g=$group; alive() { ps -o stat= -g \$g 2>/dev/null | grep -qv '^ *Z'; }; "
-    ender="${ender}wait_gone() { i=0; while [ \$i -lt \$1 ]; do alive || exit 0; sleep 0.1; i=\$((i+1)); done; }; "
-    ender="$ender kill -s TERM -- -\$g 2>/dev/null; (wait_gone ${grace}0; exit 1) && exit 10; "
-    ender="$ender kill -s KILL -- -\$g 2>/dev/null; (wait_gone 20; exit 1) && exit 11; exit 12"
-    quote "$ender"
-    (run_ssh "exec sh -c $quoted")
-    case $? in
-        10) end="ended by TERM, confirmed by $host" ;;
-        11) end="ended by KILL after $grace s, confirmed by $host" ;;
-        12) end="could not be ended: it still runs on $host (limit there: $timeout s)" ;;
-        *) end="not confirmed: $host could not be reached a second time (limit there: $timeout s)" ;;
+    patience=0
+    while [ ! -e sent ] && [ "$patience" -lt 20 ]; do
+        sleep 0.1
+        patience=$((patience + 1))
+    done
+    read -r leader <group
+    printf 'stopping process group %s on %s\n' "$leader" "$host"
+    # Only behind the whole text: in the middle of it, this word would become part of the command.
+    [ ! -e sent ] || echo stop >&7
+    wait_for_ssh $((grace + 3))
+    end_helpers
+    how_it_ended
+    case $ended,$status in
+        code,137 | signal,137) end="not confirmed: the command has ended, but something it started still holds its output" ;;
+        code,213) end="ended by TERM, confirmed by $host" ;;
+        code,214 | signal,*) end="ended by KILL after $grace s, confirmed by $host" ;;
+        code,215) end="could not be ended: it still runs on $host (limit there: $timeout s)" ;;
+        code,*) end="had just ended with exit code $status" ;;
+        *) end="not confirmed: $host gave no answer (limit there: $timeout s)" ;;
     esac
-    # What the command printed last may still be on its way through the relay.
-    kill -KILL "$ssh_process" 2>/dev/null
-    wait "$relay_process"
-    printf 'CRITICAL - stopped; process group %s %s\n' "$group" "$end"
+    printf 'CRITICAL - stopped; process group %s %s\n' "$leader" "$end"
     exit "$CRITICAL"
 }
 
-# read_messages: leaves what ssh said without being asked for details in $messages.
-read_messages() {
-    messages=$(grep -v client_input_channel_req "$work/ssh.log")
+# how_it_ended: leaves code, signal or lost in $ended, what ssh said in $messages.
+how_it_ended() {
+    ended=lost messages='' jump_messages=''
+    [ ! -e ssh.log ] || while IFS= read -r line; do
+        case $line in
+            *'rtype exit-status'*) ended=code ;;
+            *'rtype exit-signal'*) ended=signal ;;
+            *client_input_channel_req*) ;;
+            *) messages=$messages$line$newline ;;
+        esac
+    done <ssh.log
+    [ ! -e jump.log ] || while IFS= read -r line; do jump_messages=$jump_messages$line$newline; done <jump.log
 }
 
 # connection_trouble: leaves what ssh's own messages mean in $reason.
 connection_trouble() {
-    case $messages in
-        *'HOST IDENTIFICATION HAS CHANGED'*) reason="host key: the key of $host differs from the trusted one" ;;
-        *'Host key verification failed'* | *'host key is known for'*) reason="host key: the key of $host is not trusted yet" ;;
-        *'Permission denied'* | *'Too many authentication failures'*) reason="login: $host refused the key $identity" ;;
-        *'Connection refused'*) reason="refused: nothing listens on port $port of $host" ;;
-        *'Could not resolve hostname'*) reason="name: $host cannot be resolved" ;;
-        *'timed out'* | *'Timeout, server'*) reason="time-out: $host did not answer in time" ;;
-        *'No route to host'* | *'Network is unreachable'*) reason="network: there is no way to $host" ;;
-        *) show "${messages:-ssh gave no reason}"; reason="connection: $shown" ;;
+    trouble_host=$host trouble_port=$port trouble=$messages reason=''
+    # Where the way itself is fine, ssh on the way tells why it cannot go on to the host.
+    case $jump_messages in
+        '') ;;
+        *'open failed: '*) trouble=$jump_messages ;;
+        *) trouble_host=$jump_host trouble_port=$jump_port trouble=$jump_messages reason='jump host: ' ;;
+    esac
+    case $trouble in
+        *'HOST IDENTIFICATION HAS CHANGED'*) reason="${reason}host key: the key of $trouble_host differs from the trusted one" ;;
+        *'REVOKED HOST KEY'*) reason="${reason}host key: the key of $trouble_host is revoked" ;;
+        *'Certificate invalid'*) reason="${reason}host key: the certificate of $trouble_host is not valid for it, or not now" ;;
+        *'Host key verification failed'* | *'host key is known for'*)
+            reason="${reason}host key: the key of $trouble_host is not trusted yet" ;;
+        *'UNPROTECTED PRIVATE KEY'*) reason="${reason}login: others may read the key $identity (chmod 600)" ;;
+        *'Permission denied'* | *'Too many authentication failures'*)
+            reason="${reason}login: $trouble_host refused the key $identity" ;;
+        *'Connection refused'*)
+            reason="${reason}refused: nothing listens on port $trouble_port of $trouble_host" ;;
+        *'Could not resolve hostname'* | *'Name or service not known'* | *'name resolution'*)
+            reason="${reason}name: $trouble_host cannot be resolved" ;;
+        *'timed out'* | *'Timeout, server'*) reason="${reason}time-out: $trouble_host did not answer in time" ;;
+        *'No route to host'* | *'Network is unreachable'*) reason="${reason}network: there is no way to $trouble_host" ;;
+        *) show "${trouble:-ssh gave no reason}"; reason="${reason}connection: $shown" ;;
     esac
 }
 
-host='' user='' port=22 strict=yes alias='' sudo_user='' connect_timeout=10 grace=4 check=''
-timeout=${SELFSERVICE_TIMEOUT:-300}
-identity=${0%/*}/../etc/ssh/id_ed25519 known_hosts=${0%/*}/../etc/ssh/known_hosts
+# show_host_key: no login is tried, only the key exchange.
+show_host_key() {
+    : >new_hosts
+    trusted=$known_hosts new_hosts=$work/new_hosts strict=accept-new authentications=none
+    write_config config
+    (run_ssh true) </dev/null >/dev/null 2>&1
+    code=$UNKNOWN
+    how_it_ended
+    case $messages in
+        *'HOST IDENTIFICATION HAS CHANGED'*)
+            known_hosts=/dev/null
+            : >ssh.log
+            write_config config
+            (run_ssh true) </dev/null >/dev/null 2>&1
+            code=$CRITICAL state='differs from the trusted one in'
+            ;;
+        *'Permission denied'*) code=$OK state='is trusted in' ;;
+    esac
+    if [ -s new_hosts ]; then
+        [ "$code" = "$CRITICAL" ] || code=$WARNING state='is new to'
+        known=$(ssh-keygen -l -f new_hosts)
+        # BITS FINGERPRINT NAME (TYPE)
+        # shellcheck disable=SC2086 # split into words on purpose
+        set -- $known
+        state="${2:-} ${4:-} $state"
+    elif [ "$code" = "$UNKNOWN" ]; then
+        connection_trouble
+        printf 'UNKNOWN - %s\n' "$reason"
+        exit "$UNKNOWN"
+    fi
+    result_word "$code"
+    printf '%s - the key of %s %s %s\n' "$word" "${alias:-$host}" "$state" "$trusted"
+    while IFS= read -r line; do printf '%s\n' "$line"; done <new_hosts
+    exit "$code"
+}
+
+case ${0%/*} in
+    /*) here=${0%/*} ;;
+    *) here=$PWD/${0%/*} ;;
+esac
+far_half=$here/ssh_remote.sh directory=${SELFSERVICE_SSH_DIRECTORY:-$here/../etc/ssh}
+host='' port=22 alias='' sudo_user='' script='' script_block='' steps='' action=run identity=id_ed25519 certificate=''
+known_hosts=known_hosts user=${SELFSERVICE_SSH_USER:-} jump=${SELFSERVICE_SSH_JUMP_HOST:-}
+connect_timeout=${SELFSERVICE_SSH_CONNECT_TIMEOUT:-10} timeout=${SELFSERVICE_TIMEOUT:-300} grace=''
+case ${SELFSERVICE_SSH_HOST_KEYS:-} in accept-new) strict=accept-new ;; *) strict=yes ;; esac
 while [ $# -gt 0 ]; do
     case $1 in
         --help) usage; exit 0 ;;
-        --check) check=1; shift; continue ;;
+        --check) action=check; shift; continue ;;
+        --show-host-key) action=show_host_key; shift; continue ;;
         --accept-new) strict=accept-new; shift; continue ;;
+        --steps) steps=1; shift; continue ;;
         --) shift; break ;;
         --*) need_value "$@" ;;
         *) bad_argument "unknown argument '$1'; the command stands after --" ;;
@@ -174,103 +396,170 @@ while [ $# -gt 0 ]; do
         --host) need_plain --host "$2"; host=$2 ;;
         --user) need_plain --user "$2"; user=$2 ;;
         --port) need_number --port "$2" 1 65535; port=$2 ;;
+        --jump) split_jump "$2"; jump=$2 ;;
         --identity) identity=$2 ;;
+        --certificate) readable_file --certificate "$2" "$directory"; certificate=$file ;;
         --known-hosts) known_hosts=$2 ;;
         --host-key-alias) need_plain --host-key-alias "$2"; alias=$2 ;;
         --sudo) need_plain --sudo "$2"; sudo_user=$2 ;;
+        --script) readable_file --script "$2" "$directory/scripts"; script=$file ;;
         --connect-timeout) need_number --connect-timeout "$2" 1 300; connect_timeout=$2 ;;
         --timeout) timeout=$2 ;;
-        --grace) need_number --grace "$2" 1 60; grace=$2 ;;
+        --grace) need_number --grace "$2" 1 600; grace=$2 ;;
         *) bad_argument "unknown argument '$1'" ;;
     esac
     shift 2
 done
 [ -n "$host" ] || bad_argument '--host is missing'
 need_number --timeout "$timeout" 1 604800
-[ $# -gt 0 ] || [ -n "$check" ] || bad_argument 'the command is missing; it stands after --'
+[ -z "$user" ] || need_plain --user "$user"
+need_number --connect-timeout "$connect_timeout" 1 300
+[ "$jump" != none ] || jump=''
+[ -z "$jump" ] || split_jump "$jump"
+if [ -z "$grace" ]; then
+    grace=$((${SELFSERVICE_GRACE:-8} - 4))
+    [ "$grace" -ge 1 ] || grace=1
+fi
+# A host that the inventory knows is known by its name there, since its address may change.
+if [ -z "$alias" ] && [ "$host" = "${NAGIOS_HOSTADDRESS:-}" ]; then
+    case ${SELFSERVICE_HOST:-} in '' | [!A-Za-z0-9_]* | *[!A-Za-z0-9._-]*) ;; *) alias=$SELFSERVICE_HOST ;; esac
+fi
+if [ "$strict" = yes ] && [ "$action" != show_host_key ]; then
+    readable_file --known-hosts "$known_hosts" "$directory"
+else
+    file_of --known-hosts "$known_hosts" "$directory"
+fi
+known_hosts=$file new_hosts=/dev/null
+if [ "$strict" = accept-new ]; then
+    # Where the program may not change what was trusted by a person, new keys stand in a file of their own. A key that
+    # cannot be stored would be believed anew each time.
+    new_hosts=$known_hosts
+    if [ -e "$known_hosts" ] && [ ! -w "$known_hosts" ]; then new_hosts=${known_hosts%/*}/accepted_hosts; fi
+    if [ ! -w "$new_hosts" ] && { [ -e "$new_hosts" ] || [ ! -w "${new_hosts%/*}" ]; }; then
+        bad_argument "--accept-new cannot store keys: $new_hosts is not writable"
+    fi
+fi
+if [ "$action" = show_host_key ]; then
+    file_of --identity "$identity" "$directory"
+else
+    readable_file --identity "$identity" "$directory"
+fi
+identity=$file
+
+if [ -n "$script" ]; then
+    [ "$(tr -dc '\000' <"$script" | wc -c)" -eq 0 ] || bad_argument "--script '$script' holds NUL bytes: only text can be sent"
+    IFS= read -r line <"$script" || :
+    case $line in
+        '#!'*)
+            # As the kernel does it: the interpreter, and the rest of the line as one argument.
+            line=${line#'#!'} line=${line#"${line%%[! 	]*}"}
+            interpreter=${line%%[ 	]*} line=${line#"$interpreter"}
+            line=${line#"${line%%[! 	]*}"}
+            ;;
+        *) interpreter=sh line='' ;;
+    esac
+    case $interpreter,$line in
+        */env,*) name=$line ;;
+        *) name=${interpreter##*/} ;;
+    esac
+    case ${name##*/} in
+        sh | ash | bash | dash | ksh | mksh | zsh) script_block=1; set -- -s -- "$@" ;;
+        *) set -- - "$@" ;;
+    esac
+    [ -z "$line" ] || set -- "$line" "$@"
+    set -- "$interpreter" "$@"
+fi
+[ $# -gt 0 ] || [ "$action" != run ] || bad_argument 'the command is missing; it stands after --'
 [ "${1-x}" ] || bad_argument 'the command is an empty word'
-need_file --identity "$identity"
-# With --accept-new ssh makes the file itself.
-if [ "$strict" = yes ] || [ -e "$known_hosts" ]; then need_file --known-hosts "$known_hosts"; fi
-need_file_name --known-hosts "$known_hosts"
+if [ -n "$sudo_user" ] && [ $# -gt 0 ]; then set -- sudo -n -u "$sudo_user" -- "$@"; fi
 
-target=${user:+$user@}$host
-words=''
-for argument; do
-    quote "$argument"
-    words="$words $quoted"
-done
-mark="selfservice-group-${SELFSERVICE_TASK_UUID:-$$}"
-
-if ! { work=$(mktemp -d "${TMPDIR:-/tmp}/ssh.XXXXXXXXXX") && mkfifo "$work/output"; }; then
+target=${user:+$user@}$host${jump:+ through $jump_host}
+# In the task's private directory, which is removed also when this process is killed.
+base=${TMPDIR:-/tmp}
+[ -n "${TMPDIR:-}" ] || [ -z "${SELFSERVICE_TASK_UUID:-}" ] || base=$HOME
+if ! { work=$(mktemp -d "$base/ssh.XXXXXXXXXX") && cd "$work"; }; then
     echo 'UNKNOWN - no temporary directory can be made'
     exit "$UNKNOWN"
 fi
-trap 'rm -rf "$work"' EXIT
-: >"$work/ssh.log"
+trap 'cd /; rm -rf "$work"' EXIT
+asked_to_stop=''
+trap 'asked_to_stop=1' TERM INT HUP
+[ -z "$jump" ] || write_config jump_config
+if [ "$action" = show_host_key ]; then show_host_key; fi
+mark="selfservice-group-${SELFSERVICE_TASK_UUID:-$$}"
+# Waits for the far half once it leads a process group, since a group is what can be ended. (sshd starts it as a
+# leader, other servers may not.) These words are for whatever shell the account has, so they hold no data.
+ready="echo $mark \$\$; exec sh -s"
+remote="exec sh -c 'if kill -s 0 -- -\$\$ 2>/dev/null; then exec sh -c \"\$0\"; else exec setsid sh -c \"\$0\"; fi' '$ready'"
 
-if [ -n "$check" ]; then
-    remote=:
-    if [ $# -gt 0 ]; then
-        quote "$1"
-        remote="command -v -- $quoted"
-        [ -z "$sudo_user" ] || remote="sudo -n -l -u $sudo_user --$words"
-    fi
-    quote "$remote"
-    (run_ssh "exec sh -c $quoted") </dev/null
-    check_status=$?
-    read_messages
-    case $check_status in
-        0) printf 'OK - signed in to %s, nothing was run\n' "$target"; exit "$OK" ;;
-        255) connection_trouble; printf 'UNKNOWN - %s\n' "$reason"; exit "$UNKNOWN" ;;
-        *) printf 'CRITICAL - signed in to %s, but the command is not there or not allowed\n' "$target"; exit "$CRITICAL" ;;
-    esac
+write_config config
+mkfifo output input ready marked || exit "$UNKNOWN"
+# Opening for both does not wait for the other end.
+exec 7<>input 8<>ready
+if [ "$action" = run ]; then
+    progress_steps Connect Run
+    progress_step Connect "$target"
 fi
-
-# On the other side (dash needs -s before -- there): become leader of a process group (sshd starts us as one, other servers may not), tell its number,
-# and bound the command there too, since nothing tells the remote side when this side is gone.
-inner="printf '%s %s\\n' $mark \$\$; "
-[ -z "$sudo_user" ] || inner="${inner}set -- sudo -n -u $sudo_user -- \"\$@\"; "
-inner="${inner}if command -v timeout >/dev/null; then exec timeout -k $((grace + 6)) -- $timeout \"\$@\"; else exec \"\$@\"; fi"
-quote "$inner"
-outer="if kill -s 0 -- -\$\$ 2>/dev/null; then exec sh -c $quoted sh \"\$@\"; else exec setsid sh -c $quoted sh \"\$@\"; fi"
-quote "$outer"
-
-progress_steps Connect Run
-progress_step Connect "$target"
-trap end_remote TERM INT HUP
-# Both ignore TERM, which comes to the whole group: the last words of the command are still wanted.
-(trap '' TERM INT HUP; relay) <"$work/output" &
+# All ignore TERM, which comes to the whole group: the last words of the command are still wanted.
+(
+    trap '' TERM INT HUP
+    exec 7>&-
+    relay
+) <output &
 relay_process=$!
-(trap '' TERM INT HUP; run_ssh "exec sh -c $quoted sh$words") >"$work/output" </dev/null &
+(
+    trap '' TERM INT HUP
+    exec 7>&- 8>&-
+    run_ssh "$remote"
+) <input >output &
 ssh_process=$!
+(
+    exec >&7 7>&-
+    feed "$@"
+) </dev/null &
+feeder=$!
+marker=''
+if [ -n "$steps" ]; then
+    (
+        trap '' TERM INT HUP
+        exec 7>&- 8>&-
+        read_marked
+    ) <marked >/dev/null &
+    marker=$!
+fi
+trap stop TERM INT HUP
+[ -z "$asked_to_stop" ] || stop
 wait "$ssh_process"
 status=$?
-wait "$relay_process"
+trap '' TERM INT HUP
+end_helpers
+how_it_ended
 
-read_messages
-if [ "$status" = 255 ]; then
-    case $(cat "$work/ssh.log") in
-        *'rtype exit-status'*) ;;
-        *'rtype exit-signal'*) status=signal ;;
-        *) status=lost ;;
-    esac
-fi
-if [ "$status" = lost ]; then
+if [ "$ended" = lost ]; then
     connection_trouble
-    if remote_group; then
+    if [ -e sent ]; then
         reason="the connection to $host was lost while the command ran; how it ended is not known ($reason)"
     fi
     printf 'UNKNOWN - %s\n' "$reason"
     exit "$UNKNOWN"
 fi
-[ -z "$messages" ] || printf '%s\n' "$messages" >&2
-case $status in
-    0 | 1 | 2 | 3) exit "$status" ;;
-    124) reason="exit code 124: most likely the limit of $timeout s" ;;
-    126) reason='exit code 126: the command is not executable there' ;;
-    127) reason='exit code 127: the command was not found there' ;;
-    signal) reason='a signal' ;;
+[ -z "$messages$jump_messages" ] || printf '%s' "$jump_messages$messages" >&2
+if [ "$action" = check ]; then
+    [ "$status" != 0 ] || { printf 'OK - signed in to %s, nothing was run\n' "$target"; exit "$OK"; }
+    printf 'CRITICAL - signed in to %s, but the command is not there or not allowed\n' "$target"
+    exit "$CRITICAL"
+fi
+if [ ! -e sent ]; then
+    printf 'UNKNOWN - %s ended the session before it took the command; nothing was run there\n' "$host"
+    exit "$UNKNOWN"
+fi
+case $ended,$status in
+    code,[0-3]) exit "$status" ;;
+    signal,*) reason='a signal' ;;
+    *,124) reason="exit code 124: most likely the limit of $timeout s" ;;
+    *,126) reason='exit code 126: the command is not executable there' ;;
+    *,127) reason='exit code 127: the command was not found there' ;;
+    *,129 | *,13? | *,14?) reason="exit code $status: most likely signal $((status - 128))" ;;
     *) reason="exit code $status" ;;
 esac
 printf 'CRITICAL - the command ended on %s with %s\n' "$host" "$reason"

@@ -95,3 +95,30 @@ fn hostile_values_are_valid_json_and_arrive() {
     let values: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(values, hostile::VALUES);
 }
+
+#[test]
+fn marked_lines_of_a_remote_script_become_steps() {
+    let server = test_support::sshd::Sshd::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = fifo(&directory);
+    let mut reader = reader(&path);
+    let script = "echo '::steps Stop, Start the \"thing\"'; echo ::step Stop; echo ::percent 40; echo ::percent x; \
+                  printf 'a\\000b\\n'; echo '::step Start the \"thing\"'";
+    let ended = Plugin::new("ssh.sh")
+        .args(["--host", "127.0.0.1", "--port", &server.port.to_string(), "--steps"])
+        .args(["--identity".as_ref(), server.identity.as_os_str()])
+        .args(["--known-hosts".as_ref(), server.known_hosts.as_os_str()])
+        .args(["--", "sh", "-c", script])
+        .env("SELFSERVICE_PROGRESS", &path)
+        .run();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.text().contains("::percent 40\n") && ended.text().contains("a\0b\n"), "{ended:?}");
+    let wanted = [
+        json!({"steps": ["Connect", "Stop", "Start the \"thing\""]}),
+        json!({"step": "Stop"}),
+        json!({"percent": 40}),
+        json!({"step": "Start the \"thing\""}),
+    ];
+    let found = lines(&mut reader);
+    assert_eq!(found[found.len() - 4..], wanted, "{found:?}");
+}

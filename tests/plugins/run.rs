@@ -41,8 +41,13 @@ pub struct Plugin {
 
 impl Plugin {
     pub fn new(name: &str) -> Self {
+        Self::command(repository().join("plugins").join(name))
+    }
+
+    /// Any program, in the same surroundings.
+    pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new(repository().join("plugins").join(name));
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")

@@ -41,6 +41,16 @@ impl Sshd {
     ///
     /// Fails with a sentence where OpenSSH's server is not installed, and with its log where it does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(|_| Ok(Vec::new()))
+    }
+
+    /// As [`Sshd::start`]; `more` gets the directory with `host_key` and `identity`, and gives lines for `sshd_config`
+    /// that win over ours.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sshd::start`], and where `more` fails.
+    pub fn start_with(more: impl Fn(&Path) -> Result<Vec<String>>) -> Result<Self> {
         ensure!(
             Path::new(SERVER).exists(),
             "{SERVER} is missing: install the package openssh-server (`make test` does)"
@@ -49,15 +59,16 @@ impl Sshd {
         let directory = tempfile::tempdir().context("while making a directory for sshd")?;
         make_key(directory.path(), "host_key")?;
         make_key(directory.path(), "identity")?;
+        let more = more(directory.path())?;
         // Another process may take the free port before sshd does; then a second one is tried.
-        match Self::start_in(directory) {
+        match Self::start_in(directory, &more) {
             Ok(server) => Ok(server),
-            Err((directory, _)) => Self::start_in(directory).map_err(|(_, error)| error),
+            Err((directory, _)) => Self::start_in(directory, &more).map_err(|(_, error)| error),
         }
     }
 
-    fn start_in(directory: TempDir) -> Result<Self, (TempDir, anyhow::Error)> {
-        match launch(directory.path()) {
+    fn start_in(directory: TempDir, more: &[String]) -> Result<Self, (TempDir, anyhow::Error)> {
+        match launch(directory.path(), more) {
             Ok((server, port)) => Ok(Self {
                 port,
                 identity: directory.path().join("identity"),
@@ -111,10 +122,10 @@ fn make_key(directory: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn launch(directory: &Path) -> Result<(Child, u16)> {
+fn launch(directory: &Path, more: &[String]) -> Result<(Child, u16)> {
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let configuration = directory.join("sshd_config");
-    fs::write(&configuration, configuration_text(directory, port))?;
+    fs::write(&configuration, configuration_text(directory, port, more))?;
     let key = fs::read_to_string(directory.join("host_key.pub"))?;
     fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {key}"))?;
     let log = directory.join("sshd.log");
@@ -138,10 +149,11 @@ fn launch(directory: &Path) -> Result<(Child, u16)> {
 }
 
 /// `StrictModes no` because the files lie below a temporary directory that others may write to.
-fn configuration_text(directory: &Path, port: u16) -> String {
+fn configuration_text(directory: &Path, port: u16, more: &[String]) -> String {
     let directory = directory.display();
+    let more: String = more.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
     format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
+        "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\n\
          AuthorizedKeysFile {directory}/identity.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n"
     )
