@@ -66,7 +66,7 @@ fn illegal_rows_are_refused_by_the_database_itself() {
     let mut connection = database.pool().get().unwrap();
     let mut refused = |sql: &str, constraint: &str| {
         use diesel::RunQueryDsl as _;
-        let error = diesel::sql_query(sql).execute(&mut connection).unwrap_err().to_string();
+        let error = diesel::sql_query(sql).execute(&mut *connection).unwrap_err().to_string();
         assert!(error.contains(constraint), "{error}");
     };
     refused("INSERT INTO grants (verb) VALUES ('see')", "grants_check");

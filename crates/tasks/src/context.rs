@@ -25,7 +25,7 @@ impl Context {
 
     /// Connections to the database.
     pub fn pool(&self) -> Pool {
-        Pool::new(&self.settings.database, "tasks")
+        Pool::new(&self.settings.database.for_long_work(), "tasks")
     }
 
     /// Runs `work` in a transaction: all of it happens, or nothing.

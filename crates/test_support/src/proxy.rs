@@ -74,6 +74,7 @@ struct Shared {
     server: PathBuf,
     fault: Mutex<Fault>,
     cuts: AtomicUsize,
+    swallowed: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -94,6 +95,7 @@ impl FaultyProxy {
             server: database.socket(),
             fault: Mutex::new(Fault::Pass),
             cuts: AtomicUsize::new(0),
+            swallowed: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no port: {error}"));
@@ -121,6 +123,11 @@ impl FaultyProxy {
     /// What happens now. A [`Fault::CutAt`] has become [`Fault::Pass`] when it was carried out.
     pub fn fault(&self) -> Fault {
         *self.shared.fault()
+    }
+
+    /// How many bytes of clients went into a [`Fault::Blackhole`].
+    pub fn swallowed(&self) -> usize {
+        self.shared.swallowed.load(Ordering::SeqCst)
     }
 
     /// How many connections were cut by [`Fault::CutAt`].
@@ -273,6 +280,7 @@ impl Connection {
                 return Turn::Reset;
             }
         } else if fault == Fault::Blackhole {
+            shared.swallowed.fetch_add(from_client.len(), Ordering::SeqCst);
             return if self.to_server.ended { Turn::Close } else { Turn::On };
         } else {
             let before = self.look_for_cut(&from_client, shared);

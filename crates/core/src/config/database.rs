@@ -3,6 +3,9 @@
 use super::ini::{IniError, IniFile};
 use std::time::Duration;
 
+/// Migrations and loads end by themselves; this is for a server that never answers.
+const LONG_WORK: Duration = Duration::from_secs(3600);
+
 /// How to reach PostgreSQL.
 #[derive(Clone)]
 pub struct DatabaseSettings {
@@ -11,6 +14,8 @@ pub struct DatabaseSettings {
     pub pool_size: u32,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
+    /// A use of the database is given up after this, whatever the server and the network do.
+    pub operation_timeout: Duration,
     /// The server ends a statement that takes longer.
     pub statement_timeout: Duration,
 }
@@ -31,6 +36,7 @@ impl DatabaseSettings {
             url: override_url.unwrap_or(url),
             pool_size: section.number("pool_size", 10, 1..=500)?,
             connect_timeout: seconds(section.number("connect_timeout_seconds", 5, 1..=60)?),
+            operation_timeout: seconds(section.number("operation_timeout_seconds", 5, 1..=3600)?),
             statement_timeout: seconds(section.number("statement_timeout_seconds", 30, 1..=3600)?),
         };
         section.finish()?;
@@ -43,20 +49,60 @@ impl DatabaseSettings {
             url: url.to_owned(),
             pool_size: 5,
             connect_timeout: seconds(5),
-            statement_timeout: seconds(30),
+            operation_timeout: seconds(60),
+            statement_timeout: seconds(60),
         }
     }
 
+    /// The same for work that may take long: migrations and loads.
+    pub fn for_long_work(&self) -> Self {
+        Self { operation_timeout: LONG_WORK, statement_timeout: LONG_WORK, ..self.clone() }
+    }
+
+    /// The same for whoever must have an answer within `limit`.
+    pub fn answering_within(&self, limit: Duration) -> Self {
+        Self { operation_timeout: self.operation_timeout.min(limit), ..self.clone() }
+    }
+
+    /// What a new connection is told, so that the server gives up what its client has given up: a statement, the wait
+    /// for a lock, a transaction of which nothing is heard any more. The first two come a little before the client gives
+    /// up: an answer that says why is better than a connection that is cut.
+    pub fn session(&self) -> String {
+        let tenths = |count: u32| (self.operation_timeout * count / 10).as_millis();
+        format!(
+            "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}",
+            tenths(9).min(self.statement_timeout.as_millis()),
+            tenths(8),
+            tenths(20)
+        )
+    }
+
+    /// How long libpq takes at most to find out that a connection cannot be made.
+    pub fn connect_limit(&self) -> Duration {
+        let hosts = u32::try_from(self.url.matches(',').count()).unwrap_or(0) + 1;
+        self.libpq_timeout() * hosts
+    }
+
+    /// libpq takes no less than 2 s, for each host.
+    fn libpq_timeout(&self) -> Duration {
+        self.connect_timeout.min(self.operation_timeout).max(seconds(2))
+    }
+
     /// The libpq connection string, with what keeps a half-open connection from hanging a program: a bound on
-    /// connecting, TCP keep-alives and `tcp_user_timeout` (milliseconds; no meaning for a unix socket).
+    /// connecting, TCP keep-alives and `tcp_user_timeout` (milliseconds; no meaning for a unix socket). Where it names
+    /// several hosts, one that only reads is passed over.
     pub fn connection_string(&self, program: &str) -> String {
         let bounds = [
-            ("connect_timeout", self.connect_timeout.as_secs().max(2).to_string()),
+            ("connect_timeout", self.libpq_timeout().as_secs().to_string()),
             ("application_name", program.to_owned()),
             ("keepalives_idle", "5".to_owned()),
             ("keepalives_interval", "2".to_owned()),
             ("keepalives_count", "3".to_owned()),
             ("tcp_user_timeout", "10000".to_owned()),
+            (
+                "target_session_attrs",
+                if self.names_several_hosts() { "read-write" } else { "any" }.to_owned(),
+            ),
         ];
         let missing = bounds.iter().filter(|(key, _)| !self.url.contains(&format!("{key}=")));
         if self.url.starts_with("postgres://") || self.url.starts_with("postgresql://") {
@@ -70,11 +116,21 @@ impl DatabaseSettings {
         }
     }
 
+    fn names_several_hosts(&self) -> bool {
+        let authority = self.authority();
+        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+        let mut words = self.url.split(['?', '&', ' ']);
+        hosts.contains(',') || words.any(|word| word.starts_with("host") && word.contains(','))
+    }
+
+    /// User, password, hosts and ports of a URL.
+    fn authority(&self) -> &str {
+        self.url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""))
+    }
+
     /// Whether the connection string itself carries a password.
     pub fn holds_password(&self) -> bool {
-        let authority =
-            self.url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""));
-        let in_url = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        let in_url = self.authority().rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
         in_url || self.url.contains("password=")
     }
 }
@@ -95,6 +151,24 @@ mod tests {
         assert_eq!(url.matches("connect_timeout").count(), 1);
         let words = DatabaseSettings::for_url("host=/run dbname=x").connection_string("tasks");
         assert!(words.starts_with("host=/run dbname=x connect_timeout=5 application_name=tasks "), "{words}");
+    }
+
+    #[test]
+    fn of_several_hosts_one_that_takes_writes_is_wanted() {
+        let attribute = |url: &str| {
+            let url = DatabaseSettings::for_url(url).connection_string("x");
+            url.split(['?', '&', ' '])
+                .find_map(|word| word.strip_prefix("target_session_attrs="))
+                .map(str::to_owned)
+        };
+        for url in ["postgres://u:a,b@h/db", "host=/run dbname=x", "postgres://u@/db?host=%2Frun"] {
+            assert_eq!(attribute(url).as_deref(), Some("any"), "{url}");
+        }
+        for url in ["postgres://u@a,b:5433/db", "host=a,b dbname=x", "postgres://u@/db?host=a,b"] {
+            assert_eq!(attribute(url).as_deref(), Some("read-write"), "{url}");
+        }
+        let chosen = attribute("postgres://a,b/db?target_session_attrs=primary");
+        assert_eq!(chosen.as_deref(), Some("primary"));
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //!
 //! A notification is a hint to look: it can be lost while the connection is away, so whoever waits here also looks at
 //! the rows after every time-out and after every reconnect.
+//!
+//! Nothing here waits for the server but `poll`, so the waiting thread always hears its [`Waker`]. (Only a host name
+//! may wait for the resolver of the system.) A server that says nothing is asked now and then whether it is still there.
 
+use super::libpq::{Connection, Progress};
+use super::socket::step_alone;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pq_sys::{ConnStatusType, ExecStatusType, PGconn};
-use std::ffi::{CStr, CString};
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 /// Why [`Listener::wait`] came back.
@@ -58,16 +60,46 @@ impl Waker {
 #[derive(Debug)]
 pub struct Listener {
     url: String,
-    channels: Vec<&'static str>,
-    connection: Option<Connection>,
-    retry_at: Instant,
+    subscribe: String,
+    link: Link,
     backoff: Duration,
     woken: UnixStream,
     waker: Waker,
 }
 
+/// How far the connection is.
+#[derive(Debug)]
+enum Link {
+    Down {
+        retry_at: Instant,
+    },
+    /// It is being made; libpq waits for these events.
+    Connecting {
+        connection: Connection,
+        wants: PollFlags,
+        until: Instant,
+    },
+    /// LISTEN was sent.
+    Subscribing {
+        connection: Connection,
+        until: Instant,
+    },
+    Up {
+        connection: Connection,
+        heard: Instant,
+        /// The server was asked whether it is there, and must answer until then.
+        asked: Option<Instant>,
+    },
+}
+
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
+/// The server must answer within this time, while connecting and later.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A server that was silent for so long is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Another connection of this process is being made; soon it is our turn.
+const TURN: Duration = Duration::from_millis(20);
 
 impl Listener {
     /// A listener for `channels` on the server that the connection string names. Connects at the first
@@ -78,9 +110,8 @@ impl Listener {
         waker.set_nonblocking(true)?;
         Ok(Self {
             url: connection_string.to_owned(),
-            channels: channels.to_vec(),
-            connection: None,
-            retry_at: Instant::now(),
+            subscribe: channels.iter().map(|channel| format!("LISTEN {channel};")).collect(),
+            link: Link::Down { retry_at: Instant::now() },
             backoff: FIRST_BACKOFF,
             woken,
             waker: Waker(waker),
@@ -96,50 +127,118 @@ impl Listener {
     /// pauses, and gives [`Wake::Connected`] once it is back.
     pub fn wait(&mut self, timeout: Duration) -> Wake {
         let deadline = Instant::now() + timeout;
+        let mut ready = false;
         loop {
-            if self.connection.is_none() && Instant::now() >= self.retry_at && self.connect() {
-                return Wake::Connected;
+            match self.advance(ready) {
+                Ok(Some(wake)) => return wake,
+                Ok(None) => {}
+                Err(why) => self.lose(&why),
             }
-            if let Some(wake) = self.connection.as_mut().and_then(Connection::notification) {
-                return wake;
-            }
-            let until = if self.connection.is_none() { deadline.min(self.retry_at) } else { deadline };
-            match self.wait_readable(until) {
+            match self.poll(deadline.min(self.due())) {
                 Ok(Ready::Woken) => return Wake::Woken,
                 Ok(Ready::Nothing) if Instant::now() >= deadline => return Wake::TimedOut,
-                Ok(Ready::Nothing) => {}
-                Ok(Ready::Server) if self.connection.as_mut().is_some_and(Connection::consume) => {}
-                Ok(Ready::Server) | Err(_) => {
-                    tracing::warn!("the connection for notifications broke; connecting again");
-                    self.connection = None;
+                Ok(Ready::Nothing) => ready = false,
+                Ok(Ready::Server) => ready = true,
+                Err(error) => self.lose(error.desc()),
+            }
+        }
+    }
+
+    /// Goes as far as it can without waiting. `ready`: the server has something, or takes something.
+    fn advance(&mut self, ready: bool) -> Result<Option<Wake>, String> {
+        let now = Instant::now();
+        match &mut self.link {
+            Link::Down { retry_at } if now < *retry_at => {}
+            Link::Down { retry_at } => match step_alone(|| Connection::start(&self.url)) {
+                None => *retry_at = now + TURN,
+                Some(connection) => {
+                    let (connection, until) = (connection?, now + PATIENCE);
+                    self.link = Link::Connecting { connection, wants: PollFlags::POLLOUT, until };
+                }
+            },
+            Link::Connecting { until, .. } | Link::Subscribing { until, .. } if now >= *until => {
+                return Err("the server did not answer in time".to_owned());
+            }
+            Link::Connecting { .. } | Link::Subscribing { .. } if !ready => {}
+            Link::Connecting { connection, wants, until } => match step_alone(|| connection.go_on()) {
+                // The descriptor stays ready, so the next look comes at once; that must not become a busy loop.
+                None => std::thread::sleep(TURN),
+                Some(Progress::Reads) => *wants = PollFlags::POLLIN,
+                Some(Progress::Writes) => *wants = PollFlags::POLLOUT,
+                Some(Progress::Failed) => return Err(connection.message()),
+                Some(Progress::Done) => {
+                    connection.send(&self.subscribe)?;
+                    let (connection, until) = (connection.take(), *until);
+                    self.link = Link::Subscribing { connection, until };
+                }
+            },
+            Link::Subscribing { connection, .. } => {
+                connection.consume()?;
+                if connection.answered()? {
+                    let connection = connection.take();
+                    self.link = Link::Up { connection, heard: now, asked: None };
+                    self.backoff = FIRST_BACKOFF;
+                    return Ok(Some(Wake::Connected));
+                }
+            }
+            Link::Up { connection, heard, asked } => {
+                if ready {
+                    connection.consume()?;
+                    *heard = now;
+                }
+                if let Some((channel, payload)) = connection.notification() {
+                    return Ok(Some(Wake::Notified { channel, payload }));
+                }
+                match asked {
+                    Some(_) if connection.answered()? => *asked = None,
+                    Some(until) if now >= *until => {
+                        return Err("the server did not answer in time".to_owned());
+                    }
+                    None if now.duration_since(*heard) >= SILENCE => {
+                        connection.send("SELECT 1")?;
+                        *asked = Some(now + PATIENCE);
+                    }
+                    _ => {}
                 }
             }
         }
+        Ok(None)
     }
 
-    fn connect(&mut self) -> bool {
-        match Connection::open(&self.url, &self.channels) {
-            Ok(connection) => {
-                self.connection = Some(connection);
-                self.backoff = FIRST_BACKOFF;
-                true
-            }
-            Err(message) => {
-                tracing::debug!(message, "the connection for notifications could not be opened");
-                self.retry_at = Instant::now() + self.backoff;
-                self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
-                false
-            }
+    /// When something is to be done even if nothing comes.
+    fn due(&self) -> Instant {
+        match &self.link {
+            Link::Down { retry_at } => *retry_at,
+            Link::Connecting { until, .. } | Link::Subscribing { until, .. } => *until,
+            Link::Up { asked: Some(until), .. } => *until,
+            Link::Up { heard, asked: None, .. } => *heard + SILENCE,
         }
     }
 
-    fn wait_readable(&mut self, until: Instant) -> nix::Result<Ready> {
+    fn lose(&mut self, why: &str) {
+        match self.link {
+            Link::Up { .. } => tracing::warn!("the connection for notifications broke: {why}"),
+            _ => tracing::debug!(why, "the connection for notifications could not be opened"),
+        }
+        self.link = Link::Down { retry_at: Instant::now() + self.backoff };
+        self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
+    }
+
+    fn poll(&mut self, until: Instant) -> nix::Result<Ready> {
         let left = until.saturating_duration_since(Instant::now());
         // Rounded up, so that the time is over when the wait is.
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-        let server = self.connection.as_ref().map(Connection::descriptor).transpose()?;
+        let server = match &self.link {
+            Link::Down { .. } => None,
+            Link::Connecting { connection, wants, .. } => Some((connection, *wants)),
+            Link::Subscribing { connection, .. } | Link::Up { connection, .. } => {
+                Some((connection, connection.wants()))
+            }
+        };
         let mut descriptors = vec![PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
-        descriptors.extend(server.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
+        if let Some((connection, wants)) = server {
+            descriptors.push(PollFd::new(connection.descriptor()?, wants));
+        }
         match poll(&mut descriptors, timeout) {
             Ok(0) | Err(Errno::EINTR) => return Ok(Ready::Nothing),
             Ok(_) => {}
@@ -165,83 +264,4 @@ enum Ready {
     Server,
     Woken,
     Nothing,
-}
-
-/// An open libpq connection; closed when dropped.
-#[derive(Debug)]
-struct Connection(NonNull<PGconn>);
-
-// SAFETY: libpq allows a connection to be used from any thread, one at a time; the type is neither Clone nor Sync.
-unsafe impl Send for Connection {}
-
-impl Connection {
-    fn open(url: &str, channels: &[&'static str]) -> Result<Self, String> {
-        let url = CString::new(url).map_err(|_| "the connection string has a NUL character".to_owned())?;
-        // SAFETY: `url` is a NUL-terminated string that lives until the call returns.
-        let raw = unsafe { pq_sys::PQconnectdb(url.as_ptr()) };
-        let connection = Self(NonNull::new(raw).ok_or("libpq is out of memory")?);
-        // SAFETY: the pointer came from PQconnectdb and is closed only in Drop.
-        if unsafe { pq_sys::PQstatus(connection.0.as_ptr()) } != ConnStatusType::CONNECTION_OK {
-            return Err(connection.message());
-        }
-        for channel in channels {
-            connection.execute(&format!("LISTEN {channel}"))?;
-        }
-        Ok(connection)
-    }
-
-    fn execute(&self, statement: &str) -> Result<(), String> {
-        let statement = CString::new(statement).map_err(|error| error.to_string())?;
-        // SAFETY: the connection is open and the statement is NUL-terminated; the result is freed once, below.
-        let status = unsafe {
-            let result = pq_sys::PQexec(self.0.as_ptr(), statement.as_ptr());
-            let status = pq_sys::PQresultStatus(result);
-            pq_sys::PQclear(result);
-            status
-        };
-        if status == ExecStatusType::PGRES_COMMAND_OK { Ok(()) } else { Err(self.message()) }
-    }
-
-    /// Takes in what the server sent. False: the connection is gone.
-    fn consume(&mut self) -> bool {
-        // SAFETY: the connection is open.
-        unsafe { pq_sys::PQconsumeInput(self.0.as_ptr()) != 0 }
-    }
-
-    fn notification(&mut self) -> Option<Wake> {
-        // SAFETY: PQnotifies gives NULL or a struct whose strings live until PQfreemem; they are copied before that.
-        unsafe {
-            let notify = NonNull::new(pq_sys::PQnotifies(self.0.as_ptr()))?;
-            let text = |pointer| CStr::from_ptr(pointer).to_string_lossy().into_owned();
-            let wake = Wake::Notified {
-                channel: text(notify.as_ref().relname),
-                payload: text(notify.as_ref().extra),
-            };
-            pq_sys::PQfreemem(notify.as_ptr().cast());
-            Some(wake)
-        }
-    }
-
-    fn descriptor(&self) -> nix::Result<BorrowedFd<'_>> {
-        // SAFETY: the connection is open.
-        let socket = unsafe { pq_sys::PQsocket(self.0.as_ptr()) };
-        if socket < 0 {
-            return Err(Errno::EBADF);
-        }
-        // SAFETY: libpq keeps the descriptor open as long as `self` lives, to which the answer is bound.
-        Ok(unsafe { BorrowedFd::borrow_raw(socket) })
-    }
-
-    fn message(&self) -> String {
-        // SAFETY: the string belongs to the open connection and is copied at once.
-        let text = unsafe { CStr::from_ptr(pq_sys::PQerrorMessage(self.0.as_ptr())) };
-        text.to_string_lossy().trim().to_owned()
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // SAFETY: the pointer is valid and nobody uses it afterwards.
-        unsafe { pq_sys::PQfinish(self.0.as_ptr()) }
-    }
 }

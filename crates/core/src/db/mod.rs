@@ -1,13 +1,19 @@
 //! The connection to PostgreSQL: pool, embedded migrations, listener for notifications, and the schema that diesel
 //! generated from the migrations.
 
+mod connection;
+mod error;
+mod libpq;
 mod listener;
 pub mod migrations;
 mod pool;
 pub(crate) mod schema;
+mod socket;
+mod watchdog;
 
+pub use error::DbError;
 pub use listener::{Listener, Wake, Waker};
-pub use pool::{DbError, Pool};
+pub use pool::{Pool, Unbounded};
 // Programs name these two, and nothing else of diesel.
 pub use diesel::pg::PgConnection;
 pub use diesel::result::Error as QueryError;

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(arguments.settings.as_deref())?;
     let macros = settings.macro_file()?;
-    let pool = Pool::new(&settings.database, "data_loader");
+    let pool = Pool::new(&settings.database.for_long_work(), "data_loader");
     let (mode, files) = match arguments.command {
         Command::Plan(files) => (Mode::Plan, files.files),
         Command::Apply(files) => (Mode::Apply, files.files),

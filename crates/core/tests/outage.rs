@@ -1,0 +1,172 @@
+//! The database is away, slow, silent or read-only: whoever uses it hears so in time, and goes on when it is back.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use selfservice_core::config::DatabaseSettings;
+use selfservice_core::db::{DbError, Listener, PgConnection, Pool, Wake};
+use std::time::{Duration, Instant};
+use test_support::{Fault, FaultyProxy, TestDatabase, eventually};
+
+/// What the tests' uses of the database may take.
+const LIMIT: Duration = Duration::from_secs(1);
+/// How much later they may come back: a loaded machine, never a hang.
+const SLACK: Duration = Duration::from_secs(8);
+
+fn pool(proxy: &FaultyProxy) -> Pool {
+    Pool::new(&DatabaseSettings::for_url(proxy.url()).answering_within(LIMIT), "test")
+}
+
+fn execute(pool: &Pool, sql: &str) -> Result<usize, DbError> {
+    use diesel::RunQueryDsl as _;
+    pool.run(|connection: &mut PgConnection| Ok(diesel::sql_query(sql).execute(connection)?))
+}
+
+#[test]
+fn every_use_comes_back_in_time_and_the_pool_recovers_by_itself() {
+    let database = TestDatabase::new();
+    std::thread::scope(|scope| {
+        for fault in [
+            Fault::Blackhole,
+            Fault::HalfOpen,
+            Fault::Reset,
+            Fault::Refuse,
+            Fault::Latency(Duration::from_secs(5)),
+            Fault::Bandwidth(1),
+        ] {
+            let database = &database;
+            scope.spawn(move || {
+                let proxy = FaultyProxy::before(database);
+                let pool = pool(&proxy);
+                assert!(execute(&pool, "SELECT 1").is_ok());
+                proxy.set(fault);
+                // The first meets a connection that was good, the second one that must be made.
+                for _ in 0..2 {
+                    let from = Instant::now();
+                    let error = execute(&pool, "SELECT 1").unwrap_err();
+                    assert!(error.is_outage(), "{fault:?}: {error:?}");
+                    assert!(from.elapsed() < LIMIT + SLACK, "{fault:?} took {:?}", from.elapsed());
+                }
+                proxy.set(Fault::Pass);
+                eventually("the pool works again", || execute(&pool, "SELECT 1").ok());
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_slow_but_moves_is_no_outage() {
+    let database = TestDatabase::new();
+    let proxy = FaultyProxy::before(&database);
+    let pool = Pool::new(&DatabaseSettings::for_url(proxy.url()), "test");
+    for fault in [Fault::Slices(1), Fault::Latency(Duration::from_millis(100)), Fault::Bandwidth(10_000)] {
+        proxy.set(fault);
+        assert!(execute(&pool, "SELECT repeat('x', 1000)").is_ok(), "{fault:?}");
+    }
+}
+
+#[test]
+fn the_server_gives_up_what_its_client_has_given_up() {
+    let database = TestDatabase::new();
+    let proxy = FaultyProxy::before(&database);
+    let pool = pool(&proxy);
+    let error = execute(&pool, "SELECT pg_sleep(60)").unwrap_err();
+    assert!(error.is_outage(), "{error:?}");
+    database.sql("CREATE TABLE locked ()");
+    let holder = database.pool().get().map(|mut connection| {
+        use diesel::connection::SimpleConnection as _;
+        connection.batch_execute("BEGIN; LOCK TABLE locked").unwrap();
+        connection
+    });
+    let error = execute(&pool, "SELECT * FROM locked").unwrap_err();
+    assert!(error.is_outage(), "{error:?}");
+    drop(holder);
+    assert_eq!(
+        database.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query ~ '^SELECT pg_sleep'"),
+        "0"
+    );
+}
+
+#[test]
+fn a_server_that_became_read_only_is_an_outage_and_left_as_soon_as_it_takes_writes() {
+    let database = TestDatabase::new();
+    database.sql("CREATE TABLE written (number int)");
+    let proxy = FaultyProxy::before(&database);
+    let pool = pool(&proxy);
+    let write = || execute(&pool, "INSERT INTO written VALUES (1)");
+    assert!(write().is_ok());
+    // As after a failover: sessions to the old primary end, new ones find a standby.
+    let name = database.sql("SELECT current_database()");
+    database.sql(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    proxy.set(Fault::Reset);
+    eventually("the connection is gone", || write().err());
+    proxy.set(Fault::Pass);
+    let error = eventually("the standby answers", || {
+        write().err().filter(|error| format!("{error:?}").contains("read-only transaction"))
+    });
+    assert!(error.is_outage());
+    database.sql(&format!(
+        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
+    ));
+    eventually("writes work again", || write().ok());
+}
+
+#[test]
+fn an_unclear_commit_is_an_outage() {
+    let database = TestDatabase::new();
+    database.sql("CREATE TABLE written (number int PRIMARY KEY)");
+    for (number, delivered) in [(1, false), (2, true)] {
+        let proxy = FaultyProxy::before(&database);
+        let pool = pool(&proxy);
+        proxy.set(Fault::cut_at_commit(1, delivered));
+        let write = || {
+            use diesel::RunQueryDsl as _;
+            pool.transaction::<_, DbError>(|connection| {
+                let sql = format!("INSERT INTO written VALUES ({number}) ON CONFLICT DO NOTHING");
+                Ok(diesel::sql_query(sql).execute(connection)?)
+            })
+        };
+        let error = write().unwrap_err();
+        assert!(error.is_outage(), "{error:?}");
+        let again = eventually("the second try succeeds", || write().ok());
+        assert_eq!(again, usize::from(!delivered));
+    }
+}
+
+#[test]
+fn the_listener_hears_its_waker_while_the_server_is_silent_and_finds_back() {
+    let database = TestDatabase::new();
+    let proxy = FaultyProxy::before(&database);
+    proxy.set(Fault::Blackhole);
+    let mut listener = Listener::new(proxy.url(), &["heard"]).unwrap();
+    let waker = listener.waker().unwrap();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        waker.wake();
+    });
+    assert_eq!(listener.wait(Duration::from_secs(20)), Wake::Woken, "while it connects");
+    thread.join().unwrap();
+    let connected = |listener: &mut Listener| {
+        eventually("the listener is connected", || {
+            (listener.wait(Duration::from_millis(100)) == Wake::Connected).then_some(())
+        });
+    };
+    let hears = |listener: &mut Listener, payload: &str| {
+        database.sql(&format!("NOTIFY heard, '{payload}'"));
+        let expected = Wake::Notified { channel: "heard".to_owned(), payload: payload.to_owned() };
+        eventually("the notification comes", || {
+            (listener.wait(Duration::from_millis(100)) == expected).then_some(())
+        });
+    };
+    proxy.set(Fault::Pass);
+    connected(&mut listener);
+    hears(&mut listener, "one");
+    // Nobody hears that the connection is dead: the listener asks, and is not answered.
+    let before = proxy.swallowed();
+    proxy.set(Fault::Blackhole);
+    eventually("the listener asks whether the server is there", || {
+        let _ = listener.wait(Duration::from_millis(100));
+        (proxy.swallowed() > before).then_some(())
+    });
+    proxy.set(Fault::Pass);
+    connected(&mut listener);
+    hears(&mut listener, "two");
+}
