@@ -114,8 +114,8 @@ BEGIN
     END;
     LOOP
         full_hosts := ARRAY(
-            SELECT o.id FROM (SELECT hosts_id, count(*) AS running FROM tasks WHERE state = 'running' GROUP BY 1) b
-            JOIN hosts o ON o.id = b.hosts_id WHERE b.running >= o.max_running);
+            SELECT b.hosts_id FROM (SELECT hosts_id, count(*) AS running FROM tasks WHERE state = 'running' GROUP BY 1) b
+            WHERE b.running >= (SELECT o.max_running FROM hosts o WHERE o.id = b.hosts_id));
         RETURN QUERY
         WITH RECURSIVE waiting AS (
             -- The handlers that have such tasks, found by skipping along the index.

@@ -37,6 +37,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/event_handlers", get().to(event_handlers::list))
         .route("/event_handlers/{id}", get().to(event_handlers::show))
         .route("/managers", get().to(managers::list))
+        .route("/managers/{id}/drain", post().to(managers::drain))
+        .route("/managers/{id}/resume", post().to(managers::resume))
         .route("/embed.js", get().to(assets::embed))
         .route("/assets/{name}", get().to(assets::asset))
         .route("/health", get().to(health::show))

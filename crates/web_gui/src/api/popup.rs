@@ -20,6 +20,7 @@ use selfservice_core::models::event_handlers::{EventHandler, Parameter, Paramete
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::services::Service;
 use selfservice_core::models::tasks::{History, Severity, Task, TaskResult};
+use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::models::workers::Worker;
 use selfservice_core::names;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ use serde::{Deserialize, Serialize};
 /// Said where actions are offered while no manager would run them.
 pub const NO_MANAGER: &str =
     "No plugins manager is running. An action that you start now waits until one is there.";
+
+const UNTIL_THEN: &str = "An action that you start now waits until one is there.";
 
 /// Hosts that one answer lists at most.
 const PAGE: i64 = 50;
@@ -71,7 +74,7 @@ struct HostShape {
 #[derive(Debug, Serialize)]
 struct Managers {
     alive: i64,
-    sentence: Option<&'static str>,
+    sentence: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +101,7 @@ struct ActionShape {
     recent: Vec<Severity>,
     typical_seconds: Option<f64>,
     active_task: Option<TaskBrief>,
+    paused: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -205,7 +209,7 @@ fn host_view(
         .map(|service| actions.of_service(service, asked))
         .collect();
     let unknown = !asked.is_empty() && !services.iter().any(|service| service.selected);
-    let alive = Worker::alive_count(connection)?;
+    let managers = Managers::of_host(connection, &host)?;
     Ok(HostView {
         notice: unknown.then(|| format!("{} has no service '{asked}'.", host.name)),
         services,
@@ -214,9 +218,20 @@ fn host_view(
             .iter()
             .map(TaskBrief::new)
             .collect(),
-        managers: Managers { alive, sentence: (alive == 0).then_some(NO_MANAGER) },
+        managers,
         host: HostShape { description: host.description.clone(), brief: HostBrief::new(host, placement) },
     })
+}
+
+impl Managers {
+    fn of_host(connection: &mut PgConnection, host: &Host) -> AppResult<Self> {
+        let sentence = WaitReason::of_host(connection, host)?.map(|reason| {
+            let reason = reason.to_string();
+            let (first, rest) = reason.split_at(reason.len().min(1));
+            format!("{}{rest}. {UNTIL_THEN}", first.to_uppercase())
+        });
+        Ok(Self { alive: Worker::available(connection, &host.tags)?.taking, sentence })
+    }
 }
 
 /// What the actions of one host are made from.
@@ -261,6 +276,7 @@ impl Actions<'_> {
             handler_id: handler.id,
             risk,
             confirmation: risk.into(),
+            paused: handler.pause_text().map(|text| format!("{text}.")),
             can_run: self.access.may(Verb::Run, self.placement, &handler),
             name: handler.name,
             description: handler.description,

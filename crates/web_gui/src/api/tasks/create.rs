@@ -21,7 +21,8 @@ use failpoint::failpoint;
 use selfservice_core::access::Confirmation;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
-use selfservice_core::models::tasks::{Identity, Origin, Task};
+use selfservice_core::models::event_handlers::EventHandler;
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskState};
 use selfservice_core::plan::{Plan, Request};
 use selfservice_core::queue::{Enqueued, NewTask, enqueue};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub(in crate::api) struct Asked {
     typed_host: Option<String>,
     #[serde(deserialize_with = "input::strict_uuid")]
     request_key: Uuid,
+    #[serde(default, deserialize_with = "input::optional_uuid")]
+    retry_of: Option<Uuid>,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +85,7 @@ struct Order {
     nonce: Option<Uuid>,
     typed_host: Option<String>,
     request_key: Uuid,
+    retry_of: Option<Uuid>,
 }
 
 impl Order {
@@ -93,6 +97,7 @@ impl Order {
             nonce: asked.nonce,
             typed_host: asked.typed_host,
             request_key: asked.request_key,
+            retry_of: asked.retry_of,
         })
     }
 
@@ -124,6 +129,8 @@ impl Order {
         if let Some(task) = self.earlier(connection, &plan)? {
             return self.answer(connection, task, true);
         }
+        self.check_retry(connection)?;
+        refuse_paused(&plan.handler)?;
         self.check_reason_and_host(&plan)?;
         if let Err(error) = self.use_confirmation(connection, &plan) {
             // The other half of a double click may just have used it.
@@ -138,7 +145,7 @@ impl Order {
         };
         let reason = self.reason.clone();
         let task = plan.into_task(&requester, id, at, state.queue_life, origin, self.request_key, reason);
-        self.enqueue(connection, &task)
+        self.enqueue(connection, &NewTask { retry_of: self.retry_of, ..task })
     }
 
     /// What this click has made already.
@@ -157,6 +164,23 @@ impl Order {
             }),
             found => Ok(found),
         }
+    }
+
+    /// What is done again must be something that the person may see, on the same target, and at its end.
+    fn check_retry(&self, connection: &mut PgConnection) -> AppResult<()> {
+        let Some(id) = self.retry_of else { return Ok(()) };
+        let Task { state, hosts_id, services_id, event_handlers_id, .. } =
+            SeenTask::find(connection, &self.signed, id)?.task;
+        let Request { hosts_id: host, services_id: service, event_handlers_id: handler, .. } = self.request;
+        if (hosts_id, services_id, event_handlers_id) != (Some(host), Some(service), Some(handler)) {
+            return Err(AppError::BadRequest(
+                "'retry_of' must name a task with the same host, service and handler.".to_owned(),
+            ));
+        }
+        if state != TaskState::Finished {
+            return Err(AppError::BadRequest("'retry_of' must name a task that has finished.".to_owned()));
+        }
+        Ok(())
     }
 
     fn check_reason_and_host(&self, plan: &Plan) -> AppResult<()> {
@@ -212,6 +236,7 @@ impl Order {
             "argv": new.argv,
             "risk": new.risk,
             "reason": new.reason,
+            "retry_of": new.retry_of,
         });
         audit.insert(connection)?;
         failpoint!("web_after_insert_before_commit");
@@ -221,6 +246,14 @@ impl Order {
     fn answer(&self, connection: &mut PgConnection, task: Task, attached: bool) -> AppResult<Answer> {
         let task = SeenTask::new(connection, &self.signed, task)?.shape(connection)?;
         Ok(Answer { task, attached })
+    }
+}
+
+/// A paused handler takes no new requests.
+pub(in crate::api) fn refuse_paused(handler: &EventHandler) -> AppResult<()> {
+    match handler.pause_text() {
+        Some(text) => Err(AppError::Conflict { detail: format!("Nothing was started: {text}."), task_id: None }),
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ mod create;
 mod seen;
 
 pub(super) use cancel::cancel;
-pub(super) use create::create;
+pub(super) use create::{create, refuse_paused};
 pub(super) use seen::SeenTask;
 
 use super::input;
