@@ -13,7 +13,8 @@ WITH done AS (
     RETURNING t.id
 ), told AS (
     SELECT count(pg_notify($8, '')) FROM (
-        SELECT 1 WHERE EXISTS (SELECT 1 FROM done) AND EXISTS (SELECT 1 FROM tasks WHERE state = 'queued' AND limited)
+        SELECT 1 WHERE EXISTS (SELECT 1 FROM done)
+          AND (SELECT true FROM tasks WHERE state = 'queued' AND limited ORDER BY event_handlers_id LIMIT 1)
     ) freed
 )
 SELECT done.id FROM done, told

@@ -252,7 +252,9 @@ impl Order {
 /// A paused handler takes no new requests.
 pub(in crate::api) fn refuse_paused(handler: &EventHandler) -> AppResult<()> {
     match handler.pause_text() {
-        Some(text) => Err(AppError::Conflict { detail: format!("Nothing was started: {text}."), task_id: None }),
+        Some(text) => {
+            Err(AppError::Conflict { detail: format!("Nothing was started: {text}."), task_id: None })
+        }
         None => Ok(()),
     }
 }
