@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and a plugin under test is a process"
 )]
 
+mod command_line;
 mod contract;
 mod demo;
 mod hostile;

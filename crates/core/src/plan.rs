@@ -5,6 +5,7 @@
 
 mod facts;
 mod repeat;
+mod trial;
 
 use crate::access::{Confirmation, Verb, effective_risk};
 use crate::config::MacroFile;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use facts::Facts;
 pub use repeat::{Repeated, repeat_lost};
+pub use trial::Trial;
 
 /// The longest argument, in bytes: Linux refuses more than 128 KiB.
 const MAX_ARGUMENT: usize = 100_000;
@@ -168,7 +170,7 @@ impl Plan {
         let parameters = merge(&handler.parameters()?, &request.parameters)?;
         let mut table = MacroTable::new(macros);
         table.allow_empty(handler.empty_macros);
-        fill(&mut table, &host, &placement, &service, &parameters, &requester.name);
+        fill(&mut table, &host, &placement, Some(&service), &parameters, &requester.name);
         let risk = effective_risk(&handler, &placement);
         // Id and time differ between showing and asking, so the hash is made with fixed ones.
         let fixed = with_task(table.clone(), Uuid::nil(), DateTime::UNIX_EPOCH);
@@ -183,13 +185,13 @@ impl Plan {
                 .map(|environment| environment.name.as_str())
                 .collect(),
             plugin: &handler.plugin,
-            argv: &expand(&handler, fixed.clone())?,
+            argv: &expand(&handler.arguments, &fixed)?,
             environment: &fixed.nagios_environment(),
         }
         .hash();
         let table = with_task(table, id, at);
         Ok(Self {
-            argv: expand(&handler, table.clone())?,
+            argv: expand(&handler.arguments, &table)?,
             environment: table.nagios_environment(),
             risk,
             handler,
@@ -284,7 +286,7 @@ fn fill(
     table: &mut MacroTable,
     host: &Host,
     placement: &Placement,
-    service: &Service,
+    service: Option<&Service>,
     parameters: &BTreeMap<String, String>,
     requester: &str,
 ) {
@@ -297,13 +299,15 @@ fn fill(
     table.set("HOSTGROUPNAME", groups.first().copied().unwrap_or_default());
     table.set("HOSTGROUPNAMES", groups.join(","));
     table.set("ENVIRONMENTNAME", environments.join(","));
-    table.set("SERVICEDESC", &service.name);
-    table.set("SERVICEDISPLAYNAME", &service.name);
+    if let Some(service) = service {
+        table.set("SERVICEDESC", &service.name);
+        table.set("SERVICEDISPLAYNAME", &service.name);
+    }
     table.set("_TASKUSER", requester);
     for (name, value) in host.variables() {
         table.set_custom("_HOST", &name, value);
     }
-    for (name, value) in service.variables() {
+    for (name, value) in service.map(Service::variables).unwrap_or_default() {
         table.set_custom("_SERVICE", &name, value);
     }
     for (name, value) in parameters {
@@ -317,9 +321,8 @@ fn with_task(mut table: MacroTable, id: Uuid, at: DateTime<Utc>) -> MacroTable {
     table
 }
 
-fn expand(handler: &EventHandler, table: MacroTable) -> Result<Vec<String>, PlanError> {
-    handler
-        .arguments
+fn expand(templates: &[String], table: &MacroTable) -> Result<Vec<String>, PlanError> {
+    templates
         .iter()
         .map(|template| {
             let argument = table

@@ -20,6 +20,8 @@ pub const MAX_ARGUMENTS: usize = 4096;
 pub(crate) const RUN_VARIABLE: &str = "SELFSERVICE_TASK_UUID";
 /// The variable that names the launcher's own directory, by which a later launcher finds leftovers.
 pub(crate) const LAUNCHER_VARIABLE: &str = "SELFSERVICE_LAUNCHER";
+/// Secrets are given under their names behind this.
+const SECRET_PREFIX: &str = "SELFSERVICE_SECRET_";
 /// The variable that names the progress FIFO.
 pub(crate) const PROGRESS_VARIABLE: &str = "SELFSERVICE_PROGRESS";
 
@@ -101,6 +103,20 @@ impl RunSpec {
     pub fn run(&self) -> Uuid {
         self.run
     }
+
+    /// The arguments behind the plugin's name.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// The environment, as the plugin will have it, in place of secrets a mask. The launcher adds `HOME` and what
+    /// leads to the run's private directory.
+    pub fn masked_environment(&self) -> Vec<(String, String)> {
+        let mask = |name: &str, value: &String| {
+            if name.starts_with(SECRET_PREFIX) { "********".to_owned() } else { value.clone() }
+        };
+        self.environment.iter().map(|(name, value)| (name.clone(), mask(name, value))).collect()
+    }
 }
 
 impl Invocation {
@@ -164,7 +180,7 @@ impl Invocation {
                     name.escape_debug()
                 )));
             }
-            environment.push((format!("SELFSERVICE_SECRET_{name}"), value.clone()));
+            environment.push((format!("{SECRET_PREFIX}{name}"), value.clone()));
         }
         check_environment(&environment)?;
         Ok(environment)
@@ -322,5 +338,6 @@ mod tests {
         let secrets = vec![("TOKEN".to_owned(), "hunter2".to_owned())];
         let spec = Invocation { secrets, ..Invocation::default() }.into_spec().unwrap();
         assert!(!format!("{spec:?}").contains("hunter2"));
+        assert!(!format!("{:?}", spec.masked_environment()).contains("hunter2"));
     }
 }

@@ -15,6 +15,7 @@ mod protocol;
 pub mod registry;
 mod runner;
 mod sys;
+mod tool;
 
 pub use client::{Launcher, LauncherError};
 pub use command::{CommandError, Invocation, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_TOTAL_BYTES, RunSpec};
@@ -22,3 +23,4 @@ pub use outcome::Outcome;
 pub use progress::Progress;
 pub use registry::{Plugin, Registry, RegistryError, Trust};
 pub use runner::{Event, Remote, Runner, RunnerError, RunnerOptions, Stream};
+pub use tool::{ToolError, run_tool};

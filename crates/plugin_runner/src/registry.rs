@@ -100,8 +100,17 @@ impl Registry {
         }
     }
 
-    /// Every usable plugin, by name. What can't be used is left out; [`Registry::find`] says why.
-    pub fn list(&self) -> Vec<Plugin> {
+    /// Every file that is a plugin or looks as if it should be one, by name, with what keeps it from being used. A file
+    /// that is neither executable nor has a `#!` line is somebody's helper.
+    pub fn survey(&self) -> Vec<(String, Result<Plugin, RegistryError>)> {
+        let found = self.names().into_iter().map(|name| {
+            let plugin = self.find(&name);
+            (name, plugin)
+        });
+        found.filter(|(name, plugin)| plugin.is_ok() || self.looks_like_plugin(name)).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .directories
             .iter()
@@ -111,7 +120,20 @@ impl Registry {
             .collect();
         names.sort();
         names.dedup();
-        names.iter().filter_map(|name| self.find(name).ok()).collect()
+        names
+    }
+
+    fn looks_like_plugin(&self, name: &str) -> bool {
+        let path = self.directories.iter().map(|directory| directory.join(name));
+        let path = path.into_iter().find(|path| fs::symlink_metadata(path).is_ok());
+        path.is_some_and(|path| match path.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                metadata.mode() & EXECUTABLE != 0 || first_line(&path).is_ok_and(|line| line.is_some())
+            }
+            Ok(_) => false,
+            // A link to nowhere.
+            Err(_) => true,
+        })
     }
 
     fn describe(&self) -> String {

@@ -23,6 +23,11 @@ impl Context {
         Ok(Self { settings: Settings::load(settings)?, json })
     }
 
+    /// Whether JSON was asked for.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
     /// Connections to the database.
     pub fn pool(&self) -> Pool {
         Pool::new(&self.settings.database.for_long_work(), "tasks")

@@ -3,6 +3,7 @@
 
 mod commands;
 mod context;
+mod runs;
 
 use clap::Parser;
 use commands::Command;

@@ -181,3 +181,38 @@ fn an_empty_queue_is_told_in_words() {
     tool.database.shut_out();
     assert!(tool.refused("queue list").contains("the database cannot be reached"));
 }
+
+#[test]
+fn plugins_are_listed_with_what_keeps_them_from_being_used() {
+    let tool = Tool::new();
+    let plugins = tool.directory.path().join("plugins");
+    for (name, text, mode) in [
+        ("good", "#!/bin/sh\n", 0o755),
+        ("forgotten", "#!/bin/sh\n", 0o644),
+        ("lib.sh", "# helpers\n", 0o644),
+    ] {
+        std::fs::write(plugins.join(name), text).unwrap();
+        std::fs::set_permissions(plugins.join(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let list = tool.done("plugin list");
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 2, "{list}");
+    assert!(lines[0].starts_with("forgotten  not usable: ") && lines[0].contains("not executable"), "{list}");
+    assert!(lines[1].starts_with("good  /"), "{list}");
+}
+
+#[test]
+fn a_key_is_made_once_and_its_line_is_printed() {
+    let tool = Tool::new();
+    let home = tool.directory.path().join("ssh");
+    let text = std::fs::read_to_string(tool.directory.path().join("settings.ini")).unwrap();
+    tool.write("settings.ini", &format!("{text}[ssh]\ndirectory = {}\n", home.display()));
+    let owner = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    let line = tool.done(&format!("ssh key --owner {owner}"));
+    assert!(line.starts_with("restrict ssh-ed25519 AAAA") && line.lines().count() == 1, "{line}");
+    assert_eq!(tool.done(&format!("ssh key --owner {owner}")), line, "a second call changes nothing");
+    let mode = std::fs::metadata(home.join("id_ed25519")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o037, 0, "{mode:o}");
+    assert!(tool.refused(&format!("ssh key --owner {owner} --name ../x")).contains("is no name for a key"));
+    assert!(tool.refused("ssh key --owner no-such-user").contains("there is no user named"));
+}

@@ -8,7 +8,7 @@ pub mod fixture;
 mod proxy;
 pub mod sshd;
 
-pub use app::{AppOptions, TestApp};
+pub use app::{AppOptions, TestApp, program};
 pub use database::TestDatabase;
 pub use eventually::eventually;
 pub use proxy::{Fault, FaultyProxy};

@@ -1,7 +1,7 @@
 //! Hosts: looking them up by what the outside calls them, and listing those that a person may see.
 
 use super::TextArray;
-use crate::db::schema::{host_aliases, hosts};
+use crate::db::schema::{host_aliases, hostgroups, hostgroups_members, hosts};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
@@ -75,6 +75,24 @@ impl Host {
     /// Hosts by id, in any order; what does not exist is left out.
     pub fn find_all(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
         hosts::table.filter(hosts::id.eq_any(ids)).select(Self::as_select()).load(connection)
+    }
+
+    /// The host with exactly this name.
+    pub fn named(connection: &mut PgConnection, name: &str) -> QueryResult<Option<Self>> {
+        hosts::table.filter(hosts::name.eq(name)).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The members of the host group with exactly this name, by name; none where there is no such group.
+    pub fn of_hostgroup(connection: &mut PgConnection, name: &str) -> QueryResult<Vec<Self>> {
+        let members = hostgroups_members::table
+            .inner_join(hostgroups::table)
+            .filter(hostgroups::name.eq(name))
+            .select(hostgroups_members::hosts_id);
+        hosts::table
+            .filter(hosts::id.eq_any(members))
+            .order(hosts::name)
+            .select(Self::as_select())
+            .load(connection)
     }
 
     /// Hosts that somebody outside may mean by `asked`, among those that the user may see: the first of these steps

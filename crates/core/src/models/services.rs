@@ -24,6 +24,11 @@ impl Service {
         services::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
+    /// The service with exactly this name.
+    pub fn named(connection: &mut PgConnection, name: &str) -> QueryResult<Option<Self>> {
+        services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection).optional()
+    }
+
     /// Services by id, in any order; what does not exist is left out.
     pub fn find_all(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
         services::table.filter(services::id.eq_any(ids)).select(Self::as_select()).load(connection)

@@ -52,7 +52,8 @@ fn the_first_directory_wins() {
     two.put("second", SCRIPT, 0o755);
     let registry = Registry::new([one.nest.plugins(), two.nest.plugins()], Trust::Checkout);
     assert_eq!(registry.find("fine").unwrap().file, one.nest.plugins().join("fine"));
-    let names: Vec<String> = registry.list().into_iter().map(|plugin| plugin.name).collect();
+    let names: Vec<String> =
+        registry.survey().into_iter().filter(|(_, found)| found.is_ok()).map(|(name, _)| name).collect();
     assert_eq!(names, ["fine", "second"]);
     let sentence = registry.find("third").unwrap_err().to_string();
     let (one, two) = (one.nest.plugins(), two.nest.plugins());

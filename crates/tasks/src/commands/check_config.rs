@@ -1,7 +1,7 @@
 //! `tasks check-config`: the settings were read before this runs; here the rest that a wrong word can spoil.
 
-use super::plugin::registry;
 use crate::context::Context;
+use crate::runs::registry;
 use plugin_runner::Registry;
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::{PgConnection, migrations};

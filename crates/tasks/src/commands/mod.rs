@@ -7,6 +7,7 @@ mod migrate;
 mod plugin;
 mod queue;
 mod rescue;
+mod ssh;
 mod token;
 mod user;
 
@@ -39,6 +40,9 @@ pub enum Command {
     /// Plugins: list, test
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Signing in to other machines: key, trust
+    #[command(subcommand)]
+    Ssh(ssh::SshCommand),
 }
 
 impl Command {
@@ -47,6 +51,7 @@ impl Command {
         match self {
             Self::CheckConfig => return check_config::run(context),
             Self::Plugin(command) => return command.run(context),
+            Self::Ssh(command) => return command.run(context),
             Self::Migrate => migrate::run(context)?,
             Self::User(command) => command.run(context)?,
             Self::Token(command) => command.run(context)?,
