@@ -326,3 +326,47 @@ fn the_example_inventory_is_right() {
     assert!(load(loader.database.pool(), &macros, &files, Mode::Apply).unwrap().is_unchanged());
     assert_eq!(loader.database.sql("SELECT count(DISTINCT address) FROM hosts"), "1");
 }
+
+#[test]
+fn tags_and_limits_are_loaded_kept_and_taken_away() {
+    let loader = Loader::new();
+    let state = "SELECT (SELECT string_agg(h.name || ' ' || h.tags::text || ' ' || coalesce(h.max_running, -1), ', ') FROM hosts h), \
+        (SELECT max_running || ' ' || revision FROM event_handlers)";
+    loader.apply(
+        "hosts: [{name: db-1, tags: [dmz, eu], max_running: 2}]\n\
+         event_handlers: [{name: Look, plugin: look.sh, max_running: 3}]\n",
+    );
+    assert_eq!(loader.database.sql(state), "db-1 {dmz,eu} 2|3 1");
+    assert_eq!(
+        loader.apply("hosts: [{name: db-1, tags: [dmz, eu], max_running: 2}]\n"),
+        "nothing to change\n"
+    );
+    loader.apply("hosts: [{name: db-1, description: big}]\n");
+    assert_eq!(loader.database.sql(state), "db-1 {dmz,eu} 2|3 1", "what is not said stays");
+    let said = loader.apply(
+        "hosts: [{name: db-1, tags: [], max_running: 0}]\n\
+         event_handlers: [{name: Look, plugin: look.sh, max_running: 4}]\n",
+    );
+    assert!(said.contains("max_running, tags") && said.contains("Look"), "{said}");
+    assert_eq!(loader.database.sql(state), "db-1 {} -1|4 1", "another limit is no other command");
+    loader.apply("event_handlers: [{name: Look, plugin: see.sh}]\n");
+    assert_eq!(
+        loader.database.sql("SELECT max_running IS NULL, revision FROM event_handlers"),
+        "t|2",
+        "a handler is always given as a whole"
+    );
+    let definition = loader.database.sql("SELECT definition FROM event_handler_revisions WHERE revision = 2");
+    assert!(!definition.contains("paused") && !definition.contains("max_running"), "{definition}");
+    let complaints = loader.refused(
+        "hosts: [{name: db-1, tags: [a b, x, x], max_running: -1}]\n\
+         event_handlers: [{name: Look, plugin: look.sh, max_running: 0}]\n",
+    );
+    for complaint in [
+        "the tag 'a b' must be one word",
+        "'x' stands twice in tags",
+        "max_running is -1; allowed is 1 or more, or 0 for no limit",
+        "event handler 'Look': max_running is 0; allowed is 1 or more",
+    ] {
+        assert!(complaints.iter().any(|line| line.contains(complaint)), "{complaint}: {complaints:#?}");
+    }
+}

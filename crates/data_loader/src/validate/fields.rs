@@ -66,6 +66,16 @@ fn host(row: &Host) -> Vec<String> {
         }
     }
     complaints.extend(vars(row.vars.as_ref()));
+    complaints.extend(tags(row.tags.as_deref().unwrap_or_default()));
+    complaints.extend(
+        row.tags.iter().flatten().filter(|tag| tag.contains(char::is_whitespace)).map(|tag| {
+            format!("the tag '{}' must be one word, as settings.ini lists them", tag.escape_debug())
+        }),
+    );
+    complaints.extend(twice("tags", row.tags.as_deref()));
+    if let Some(limit) = row.max_running.filter(|limit| *limit < 0) {
+        complaints.push(format!("max_running is {limit}; allowed is 1 or more, or 0 for no limit"));
+    }
     if let Some(groups) = &row.hostgroups {
         let strangers = row.environments.iter().flatten().filter_map(|(environment, group)| {
             let group = group.as_ref().filter(|group| !groups.contains(group))?;
@@ -109,10 +119,11 @@ fn handler(row: &EventHandler, file: &MacroFile) -> Vec<String> {
     complaints.extend(row.secrets.iter().filter(|name| !file.secrets.contains_key(*name)).map(|name| {
         format!("the secret '{}' does not stand under [secrets] in macros.ini", name.escape_debug())
     }));
-    complaints.extend(row.tags.iter().filter_map(|tag| {
-        let why = names::check(tag).err()?;
-        Some(format!("the tag '{}' {why}", tag.escape_debug()))
-    }));
+    complaints.extend(tags(&row.tags));
+    if let Some(limit) = row.max_running.filter(|limit| *limit < 1) {
+        complaints
+            .push(format!("max_running is {limit}; allowed is 1 or more, or no such line for no limit"));
+    }
     complaints.extend(parameters(row));
     complaints.extend(macros::check(
         file,
@@ -147,6 +158,14 @@ fn grant(row: &Grant) -> Option<String> {
     let tag = row.tag.as_deref()?;
     let why = names::check(tag).err()?;
     Some(format!("the tag '{}' {why}", tag.escape_debug()))
+}
+
+fn tags(tags: &[String]) -> Vec<String> {
+    let complaint = |tag: &String| {
+        let why = names::check(tag).err()?;
+        Some(format!("the tag '{}' {why}", tag.escape_debug()))
+    };
+    tags.iter().filter_map(complaint).collect()
 }
 
 fn vars(vars: Option<&BTreeMap<String, String>>) -> Vec<String> {

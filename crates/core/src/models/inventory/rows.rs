@@ -84,6 +84,12 @@ pub struct Host {
     /// Services of the host itself, beside those that its host groups bring.
     #[serde(default)]
     pub services: Option<Vec<String>>,
+    /// A manager serves it when it has all of these.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    /// So many tasks run on it at once; 0: no limit.
+    #[serde(default)]
+    pub max_running: Option<i32>,
 }
 
 /// A healing action. What is not written has its default, also where the database has something else.
@@ -130,6 +136,9 @@ pub struct EventHandler {
     /// Where the procedure is described.
     #[serde(default)]
     pub runbook_url: Option<String>,
+    /// So many of its tasks run at once, on all hosts together; no limit where nothing is said.
+    #[serde(default)]
+    pub max_running: Option<i32>,
 }
 
 /// People who share their rights.

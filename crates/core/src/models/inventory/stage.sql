@@ -10,12 +10,12 @@ CREATE TEMP TABLE load_services (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE load_hosts (
     id bigint, name text COLLATE "C", name_key text COLLATE "C", address text COLLATE "C", description text, vars jsonb,
-    aliases text[], environments jsonb, hostgroups text[], services text[]
+    aliases text[], environments jsonb, hostgroups text[], services text[], tags text[], max_running integer
 ) ON COMMIT DROP;
 CREATE TEMP TABLE load_event_handlers (
     id bigint, name text COLLATE "C", name_key text COLLATE "C", description text, plugin text, arguments text[],
     parameters jsonb, tags text[], secrets text[], risk text, timeout_seconds integer, reason_required boolean,
-    repeatable boolean, empty_macros boolean, enabled boolean, runbook_url text
+    repeatable boolean, empty_macros boolean, enabled boolean, runbook_url text, max_running integer
 ) ON COMMIT DROP;
 CREATE TEMP TABLE load_teams (
     id bigint, name text COLLATE "C", name_key text COLLATE "C", members text[]
