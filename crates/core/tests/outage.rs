@@ -103,9 +103,8 @@ fn a_server_that_became_read_only_is_an_outage_and_left_as_soon_as_it_takes_writ
         write().err().filter(|error| format!("{error:?}").contains("read-only transaction"))
     });
     assert!(error.is_outage());
-    database.sql(&format!(
-        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
-    ));
+    database
+        .sql(&format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"));
     eventually("writes work again", || write().ok());
 }
 

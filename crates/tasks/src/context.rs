@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use selfservice_core::config::Settings;
 use selfservice_core::db::{PgConnection, Pool, QueryError};
 use selfservice_core::models::audit::NewAudit;
+use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::users::User;
 use serde::Serialize;
 use std::fmt::Display;
@@ -78,6 +79,12 @@ pub fn note(text: impl Display) -> anyhow::Result<()> {
 pub fn user_named(connection: &mut PgConnection, name: &str) -> anyhow::Result<User> {
     User::by_name(connection, name)?
         .with_context(|| format!("there is no user '{name}'; 'tasks user list' names them"))
+}
+
+/// The event handler of this name, or a sentence.
+pub fn handler_named(connection: &mut PgConnection, name: &str) -> anyhow::Result<EventHandler> {
+    EventHandler::by_name(connection, name)?
+        .with_context(|| format!("there is no event handler '{name}'; 'tasks handler list' names them"))
 }
 
 /// Writes down that the administrator of the machine did something. Call it in the transaction that does it.

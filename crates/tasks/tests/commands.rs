@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use test_support::TestDatabase;
+use test_support::fixture::World;
 
 struct Tool {
     database: TestDatabase,
@@ -46,12 +47,16 @@ impl Tool {
     }
 
     fn call_with_input(&self, words: &str, input: &str) -> Said {
+        self.call_words(&words.split_whitespace().collect::<Vec<_>>(), input)
+    }
+
+    fn call_words(&self, words: &[&str], input: &str) -> Said {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tasks"))
             .env_clear()
             .env("DATABASE_URL", self.database.url())
             .arg("--settings")
             .arg(self.directory.path().join("settings.ini"))
-            .args(words.split_whitespace())
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -215,4 +220,95 @@ fn a_key_is_made_once_and_its_line_is_printed() {
     assert_eq!(mode & 0o037, 0, "{mode:o}");
     assert!(tool.refused(&format!("ssh key --owner {owner} --name ../x")).contains("is no name for a key"));
     assert!(tool.refused("ssh key --owner no-such-user").contains("there is no user named"));
+}
+
+#[test]
+fn a_handler_is_paused_with_a_reason_and_goes_on() {
+    let tool = Tool::new();
+    World::new(&tool.database);
+    let pause = ["handler", "pause", "echo", "--reason", "the disk is being swapped"];
+    let (code, output, errors) = tool.call_words(&pause, "");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(output.starts_with("echo is paused; its queued tasks wait"), "{output}");
+    let (code, _, errors) = tool.call_words(&pause, "");
+    assert_eq!(code, 2);
+    assert!(errors.contains("by tasks: the disk is being swapped"), "{errors}");
+    assert_eq!(tool.call_words(&["handler", "pause", "slow", "--reason", " "], "").0, 2);
+    assert!(tool.refused("handler resume nope").contains("there is no event handler 'nope'"));
+    let list = tool.done("handler list");
+    let line = list.lines().find(|line| line.starts_with("echo  ")).unwrap();
+    assert!(
+        line.contains("normal  paused since 20") && line.ends_with("by tasks: the disk is being swapped"),
+        "{line}"
+    );
+    assert_eq!(list.lines().count(), 6);
+    assert_eq!(tool.done("handler resume echo"), "echo goes on\n");
+    assert!(tool.refused("handler resume echo").contains("is not paused"));
+    assert_eq!(
+        tool.database.sql("SELECT actor, action, object, detail ->> 'reason' FROM audit ORDER BY id"),
+        "tasks|handler.pause|echo|the disk is being swapped\ntasks|handler.resume|echo|the disk is being swapped"
+    );
+}
+
+#[test]
+fn a_manager_is_drained_by_its_name_or_id() {
+    let tool = Tool::new();
+    assert_eq!(tool.done("manager list"), "no plugins manager ran within the last day\n");
+    let register = |name: &str, seconds: i32| {
+        tool.database.sql(&format!(
+            "INSERT INTO workers (id, name, version, slots, running, tags, alive_until) \
+             VALUES (gen_random_uuid(), '{name}', '1', 4, 2, '{{dmz}}', now() + interval '{seconds} s') RETURNING id"
+        ))
+    };
+    register("eu-1", -60);
+    let id = register("eu-1", 600);
+    assert_eq!(tool.done("manager drain eu-1"), "eu-1 takes no new tasks; 2 run on it\n");
+    assert!(tool.refused("manager drain eu-1").contains("is being drained already"));
+    let list = tool.done("manager list");
+    assert!(list.starts_with(&format!("{id}  eu-1  draining  2 of 4 slots  tags dmz  version 1")), "{list}");
+    assert!(list.contains("eu-1  gone "), "{list}");
+    assert_eq!(tool.done(&format!("manager resume {id}")), "eu-1 takes tasks again\n");
+    register("eu-1", 600);
+    assert!(tool.refused("manager drain eu-1").contains("name one by its id"));
+    assert!(tool.refused("manager drain us-1").contains("no manager 'us-1' is alive"));
+    assert_eq!(
+        tool.database.sql("SELECT actor, action, object FROM audit ORDER BY id"),
+        "tasks|manager.drain|eu-1\ntasks|manager.resume|eu-1"
+    );
+}
+
+#[test]
+fn a_finished_task_is_done_again_with_the_rights_of_now() {
+    let tool = Tool::new();
+    let world = World::new(&tool.database);
+    tool.database.sql(&format!(
+        "INSERT INTO tasks (id, event_handlers_id, handler_name, handler_revision, hosts_id, host_name, services_id, \
+             service_name, environments, plugin, argv, parameters, risk, timeout_seconds, users_id, requester, identity, \
+             origin, request_key, expires_at) \
+         VALUES ('019aab00-0000-7000-8000-000000000001', {}, 'ok', 1, {}, 'web-1', {}, 'os', '{{production}}', 'ok', '{{}}', \
+             '{{}}', 'read-only', 9, {}, 'alice', 'password', 'gui', gen_random_uuid(), now() + interval '1 h')",
+        world.ok, world.web_1, world.os, world.alice
+    ));
+    let id = "019aab00-0000-7000-8000-000000000001";
+    assert!(tool.done(&format!("queue show {id}")).contains("waits      no plugins manager is running\n"));
+    assert!(tool.refused(&format!("queue retry {id}")).contains("has not finished"));
+    tool.done(&format!("queue cancel {id}"));
+    assert!(
+        tool.refused(&format!("queue retry {id} --user bob")).contains("bob cannot do it again"),
+        "bob may only see it"
+    );
+    let said = tool.done(&format!("queue retry {id}"));
+    let new = said.trim().strip_prefix("queued as ").unwrap();
+    assert_eq!(
+        tool.database
+            .sql(&format!("SELECT retry_of, attempt, requester, identity FROM tasks WHERE id = '{new}'")),
+        format!("{id}|1|alice|system")
+    );
+    assert!(tool.done(&format!("queue show {id}")).contains(&format!("retried as {new}\n")));
+    assert!(tool.done(&format!("queue show {new}")).contains(&format!("retry of   {id}\n")));
+    assert!(tool.refused(&format!("queue retry {id}")).contains("does it on the same target already"));
+    assert_eq!(
+        tool.database.sql("SELECT action, detail ->> 'retry_of' FROM audit WHERE action = 'task.retry'"),
+        format!("task.retry|{id}")
+    );
 }

@@ -2,7 +2,8 @@
 
 mod check_config;
 mod grant;
-mod managers;
+mod handler;
+mod manager;
 mod migrate;
 mod plugin;
 mod queue;
@@ -30,13 +31,17 @@ pub enum Command {
     /// Rights: add, list, remove
     #[command(subcommand)]
     Grant(grant::GrantCommand),
-    /// The queue: list, show, cancel
+    /// The queue: list, show, cancel, retry
     #[command(subcommand)]
     Queue(queue::QueueCommand),
     /// Finish tasks that nobody will finish: lost ones and those that waited too long
     Rescue,
-    /// List the plugins managers of the last day
-    Managers,
+    /// Plugins managers: list, drain, resume
+    #[command(subcommand)]
+    Manager(manager::ManagerCommand),
+    /// Event handlers: list, pause, resume
+    #[command(subcommand)]
+    Handler(handler::HandlerCommand),
     /// Plugins: list, test
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -58,7 +63,8 @@ impl Command {
             Self::Grant(command) => command.run(context)?,
             Self::Queue(command) => command.run(context)?,
             Self::Rescue => rescue::run(context)?,
-            Self::Managers => managers::run(context)?,
+            Self::Manager(command) => command.run(context)?,
+            Self::Handler(command) => command.run(context)?,
         }
         Ok(ExitCode::SUCCESS)
     }
