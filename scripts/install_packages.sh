@@ -12,8 +12,9 @@ needs_to_run() {
     if [ -z "${DATABASE_URL:-}" ]; then
         need postgresql "a PostgreSQL server of our own" has_postgres
     fi
+    need ca-certificates "the authorities that http.sh and jenkins.sh trust" "test -e /etc/ssl/certs/ca-certificates.crt"
     need openssh-client "plugins/ssh.sh" "command -v ssh"
-    need curl "plugins/http.sh" "command -v curl"
+    need curl "asks for pages where a script tries the system out" "command -v curl"
     need monitoring-plugins-basic "checks of the example inventory" "test -x /usr/lib/nagios/plugins/check_disk"
 }
 

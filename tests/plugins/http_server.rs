@@ -1,6 +1,6 @@
-//! A small HTTP server that keeps what it was sent, byte for byte, and misbehaves on request.
+//! A small HTTP server that keeps what it was sent, byte for byte, and answers as a test says.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,22 +20,55 @@ pub struct Request {
 }
 
 impl Request {
+    /// The first header of this name, in whatever case it was sent.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let wanted = format!("{name}: ");
-        self.headers.iter().find_map(|header| header.strip_prefix(wanted.as_str()))
+        self.headers.iter().find_map(|header| {
+            let (found, value) = header.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    pub fn method(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 impl Server {
+    /// A server that misbehaves as the path says, see [`answer`].
     pub fn start() -> Self {
+        Self::with(|stream, request| answer(stream, request.target()))
+    }
+
+    /// A server with answers of the test's own.
+    pub fn with<F>(answer: F) -> Self
+    where
+        F: Fn(&mut TcpStream, &Request) -> io::Result<()> + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
+        let answer = Arc::new(answer);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, kept) = (stream.unwrap(), Arc::clone(&kept));
-                thread::spawn(move || serve(stream, &kept));
+                let (mut stream, kept, answer) = (stream.unwrap(), Arc::clone(&kept), Arc::clone(&answer));
+                thread::spawn(move || {
+                    let Some(request) = read_request(&stream) else {
+                        return;
+                    };
+                    kept.lock().unwrap().push(request.clone());
+                    // The client may be gone already; that is for the test to judge, from its side.
+                    let _sent = answer(&mut stream, &request);
+                });
             }
         });
         Self { url, requests }
@@ -52,14 +85,14 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Request>>) {
-    let Some(request) = read_request(&stream) else {
-        return;
-    };
-    let target = request.line.split(' ').nth(1).unwrap_or_default().to_owned();
-    kept.lock().unwrap().push(request);
-    // The client may be gone already; that is for the test to judge, from its side.
-    let _sent = answer(&mut stream, &target);
+/// Sends a whole answer; `headers` end with a line end each.
+pub fn reply(stream: &mut TcpStream, status: u16, headers: &str, body: &[u8]) -> io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status} Some\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(body)
 }
 
 fn read_request(stream: &TcpStream) -> Option<Request> {
@@ -86,11 +119,9 @@ fn read_line(reader: &mut impl BufRead) -> Option<String> {
     line.strip_suffix("\r\n").map(str::to_owned)
 }
 
-fn answer(stream: &mut TcpStream, target: &str) -> std::io::Result<()> {
+fn answer(stream: &mut TcpStream, target: &str) -> io::Result<()> {
     match target {
-        "/redirect" => stream.write_all(
-            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        ),
+        "/redirect" => reply(stream, 302, "Location: /elsewhere\r\n", b""),
         "/silent" => wait_for_the_client(stream),
         "/stuck" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")?;
@@ -108,23 +139,21 @@ fn answer(stream: &mut TcpStream, target: &str) -> std::io::Result<()> {
                 stream.write_all(b"\r\n")?;
             }
         }
-        "/binary" => stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n\x00\xff\n\x1b["),
+        "/gigabyte" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")?;
+            (0..16_384).try_for_each(|_| stream.write_all(&[b'x'; 0x10000]))
+        }
+        "/binary" => reply(stream, 200, "", b"\x00\xff\n\x1b["),
         "/nothing" => Ok(()),
         "/garbage" => stream.write_all(b"220 mail.example ESMTP\r\n"),
         other => {
-            let status = other.strip_prefix("/status/").unwrap_or("200");
-            let body = if status == "204" { "" } else { "answer" };
-            write!(
-                stream,
-                "HTTP/1.1 {status} Some\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            )
+            let status = other.strip_prefix("/status/").map_or(200, |status| status.parse().unwrap());
+            reply(stream, status, "", if status == 204 { b"" } else { b"answer" })
         }
     }
 }
 
 /// Returns when the client has closed its side.
-fn wait_for_the_client(stream: &mut TcpStream) -> std::io::Result<()> {
+fn wait_for_the_client(stream: &mut TcpStream) -> io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }

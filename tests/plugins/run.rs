@@ -1,5 +1,6 @@
 //! Runs a plugin with the environment of the contract, in a process group and a directory of its own.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,16 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// What a plugin printed and how it ended.
-#[derive(Debug)]
 pub struct Ended {
     pub code: i32,
     pub stdout: Vec<u8>,
     pub stderr: String,
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "exit {}, printed:\n{}\nand beside it:\n{}", self.code, self.text(), self.stderr)
+    }
 }
 
 impl Ended {
@@ -114,6 +120,12 @@ impl Running {
                 return text.trim_end().to_owned();
             }
         }
+    }
+
+    /// The command line as everybody on the machine can see it.
+    pub fn argv(&self) -> String {
+        let bytes = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).unwrap();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
     }
 
     /// TERM to the whole group, as the launcher does it.

@@ -1,0 +1,7 @@
+//! `jenkins.sh`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bundled_plugins::run(bundled_plugins::jenkins::main)
+}

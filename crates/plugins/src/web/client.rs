@@ -1,0 +1,270 @@
+//! One client over ureq: no redirects, no proxies, no cookies by itself, certificates always checked, every address
+//! judged before it is connected to.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+use ureq::http::{Method, Request as HttpRequest, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Body, BodyReader, Timeout};
+
+use super::networks::Rules;
+use super::tls;
+
+/// What all requests of a client have in common.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Looking up the name, connecting, and the TLS handshake.
+    pub connect_timeout: Duration,
+    /// One request from its beginning to the last byte of the answer.
+    pub timeout: Duration,
+    /// Authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Certificate and key that we show.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Which addresses may be reached.
+    pub networks: Rules,
+    /// Whether a certificate can be needed: reading the authorities takes some milliseconds.
+    pub tls: bool,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(30),
+            ca_file: None,
+            identity: None,
+            networks: Rules::any(),
+            tls: true,
+        }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// In capital letters.
+    pub method: String,
+    /// Absolute.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// `None` sends no body at all, not an empty one.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// A request without a body.
+    pub fn new(method: &str, url: impl Into<String>) -> Self {
+        Self { method: method.to_owned(), url: url.into(), headers: Vec::new(), body: None }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// Why there is no answer. Each variant is a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Trouble {
+    /// The name has no address.
+    #[error("the name of the host could not be resolved")]
+    NotResolved,
+    /// All of its addresses are refused.
+    #[error("{0} is in a network that is not allowed")]
+    NotAllowed(String),
+    /// No connection came about.
+    #[error("{0}")]
+    NotConnected(String),
+    /// The handshake failed, or the certificate does not prove what it should.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// The time was over after the request may have been sent.
+    #[error("no complete answer within the time-out")]
+    TimedOut,
+    /// The connection ended before the answer was complete.
+    #[error("the server closed the connection without an answer")]
+    NoAnswer,
+    /// Anything else.
+    #[error("no complete answer: {0}")]
+    Broken(String),
+    /// The request itself can't be made.
+    #[error("the request can't be sent: {0}")]
+    Unsendable(String),
+}
+
+impl Trouble {
+    /// Whether the server cannot have seen the request, so that sending it again is safe whatever it does.
+    pub fn before_sending(&self) -> bool {
+        matches!(self, Self::NotResolved | Self::NotAllowed(_) | Self::NotConnected(_) | Self::Unsendable(_))
+    }
+
+    /// Whether it may go away by itself.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::NotAllowed(_) | Self::Tls(_) | Self::Unsendable(_))
+    }
+}
+
+/// Status and headers of an answer, and its body to be read.
+pub struct Reply {
+    /// 100 to 599.
+    pub status: u16,
+    headers: ureq::http::HeaderMap,
+    body: BodyReader<'static>,
+}
+
+impl Reply {
+    /// The first header of this name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// All headers of this name.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
+
+    /// Reads at most `limit` bytes and gives them, and whether there was more. The rest is not fetched.
+    pub fn read(&mut self, limit: u64) -> Result<(Vec<u8>, bool), Trouble> {
+        let mut body = Vec::new();
+        let reader = (&mut self.body).take(limit.saturating_add(1));
+        let mut reader = io::BufReader::new(reader);
+        reader.read_to_end(&mut body).map_err(|error| trouble(ureq::Error::from(error)))?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = body.len() > limit;
+        body.truncate(limit);
+        Ok((body, more))
+    }
+
+    /// Reads what comes next, 0 bytes at the end.
+    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
+        self.body.read(buffer).map_err(|error| trouble(ureq::Error::from(error)))
+    }
+}
+
+/// Sends requests. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+}
+
+impl Client {
+    /// # Errors
+    /// A certificate file that can't be used, as a sentence.
+    pub fn new(options: ClientOptions) -> Result<Self, String> {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .allow_non_standard_methods(true)
+            .user_agent("selfservice")
+            .timeout_resolve(Some(options.connect_timeout))
+            .timeout_connect(Some(options.connect_timeout))
+            .timeout_global(Some(options.timeout));
+        if options.tls {
+            let identity =
+                options.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+            config = config.tls_config(tls::config(options.ca_file.as_deref(), identity)?);
+        }
+        let resolver = Judge { rules: options.networks, inner: DefaultResolver::default() };
+        Ok(Self { agent: Agent::with_parts(config.build(), DefaultConnector::default(), resolver) })
+    }
+
+    /// Sends the request once and gives the answer as soon as its headers are there.
+    pub fn send(&self, request: &Request) -> Result<Reply, Trouble> {
+        let unsendable = |error: &dyn std::fmt::Display| Trouble::Unsendable(error.to_string());
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(&error))?;
+        let mut built = HttpRequest::builder().method(method).uri(&request.url);
+        for (name, value) in &request.headers {
+            built = built.header(name, value.as_bytes());
+        }
+        let answer = match &request.body {
+            Some(body) => self.agent.run(built.body(body.as_slice()).map_err(|error| unsendable(&error))?),
+            None => self.agent.run(built.body(()).map_err(|error| unsendable(&error))?),
+        };
+        let (parts, body) = answer.map_err(trouble)?.into_parts();
+        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body: Body::into_reader(body) })
+    }
+}
+
+/// Looks up a name and gives the addresses that are allowed; the connection goes to exactly these.
+#[derive(Debug)]
+struct Judge {
+    rules: Rules,
+    inner: DefaultResolver,
+}
+
+/// The error of a name whose addresses are all refused; it travels through ureq.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct NotAllowed(String);
+
+impl Resolver for Judge {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.inner.resolve(uri, config, timeout)?;
+        let mut allowed = self.empty();
+        found
+            .iter()
+            .filter(|address| self.rules.permit(address.ip()))
+            .for_each(|address| allowed.push(*address));
+        match found.iter().next() {
+            Some(refused) if allowed.is_empty() => {
+                Err(ureq::Error::Other(Box::new(NotAllowed(refused.ip().to_string()))))
+            }
+            _ => Ok(allowed),
+        }
+    }
+}
+
+fn trouble(error: ureq::Error) -> Trouble {
+    match error {
+        ureq::Error::HostNotFound | ureq::Error::Timeout(Timeout::Resolve) => Trouble::NotResolved,
+        ureq::Error::Timeout(Timeout::Connect) => {
+            Trouble::NotConnected("no connection within the time-out".to_owned())
+        }
+        ureq::Error::Timeout(_) => Trouble::TimedOut,
+        ureq::Error::ConnectionFailed => Trouble::NotConnected("no connection could be made".to_owned()),
+        ureq::Error::Rustls(error) => Trouble::Tls(error.to_string()),
+        ureq::Error::Tls(error) => Trouble::Tls(error.to_owned()),
+        ureq::Error::Io(error) => io_trouble(&error),
+        ureq::Error::Other(error) => match error.downcast_ref::<NotAllowed>() {
+            Some(refused) => Trouble::NotAllowed(refused.0.clone()),
+            None => Trouble::Broken(error.to_string()),
+        },
+        ureq::Error::Http(error) => Trouble::Unsendable(error.to_string()),
+        ureq::Error::BadUri(error) => Trouble::Unsendable(error),
+        error => Trouble::Broken(error.to_string()),
+    }
+}
+
+fn io_trouble(error: &io::Error) -> Trouble {
+    let inner = error.get_ref();
+    if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Trouble::Tls(tls.to_string());
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Trouble::NotConnected("the connection was refused".to_owned()),
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => {
+            Trouble::NotConnected(format!("the host is not reachable: {error}"))
+        }
+        io::ErrorKind::UnexpectedEof => Trouble::NoAnswer,
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Trouble::TimedOut,
+        // The look-up's own errors have no kind of their own.
+        _ if error.to_string().contains("failed to lookup address") => Trouble::NotResolved,
+        _ => Trouble::Broken(error.to_string()),
+    }
+}
