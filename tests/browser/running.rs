@@ -1,7 +1,6 @@
 //! A run that goes on: cancelled, left and found again, followed without server-sent events.
 
 use test_support::eventually;
-use test_support::fixture::write_plugin;
 
 use crate::stage::Stage;
 
@@ -22,7 +21,7 @@ async fn cancelling_ends_the_whole_tree() {
     let script = format!(
         "sleep {child} & setsid sleep {session} & (trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep {deaf}; sleep {deaf}') & echo started; wait"
     );
-    write_plugin(&stage.app.plugins, "slow", &script);
+    stage.app.replace_plugin(&stage.database, "slow", &script);
 
     stage.open_popup().await;
     browser.sign_in_inside("alice").await;

@@ -1,6 +1,6 @@
 //! All parts of a browser test: database, programs, the page around, the browser.
 
-use test_support::fixture::{World, write_plugin};
+use test_support::fixture::World;
 use test_support::{AppOptions, TestApp, TestDatabase};
 
 use crate::browser::Browser;
@@ -39,7 +39,7 @@ impl Stage {
             .push(("web", format!("frame_ancestors = {} {}", grafana.same_site(), grafana.cross_site())));
         let app = TestApp::start(&database, &options);
         for (name, script) in PLUGINS {
-            write_plugin(&app.plugins, name, script);
+            app.replace_plugin(&database, name, script);
         }
         Self { browser: Browser::start().await, app, grafana, world, database }
     }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod credentials;
 pub mod cron_expr;
 pub mod db;
+pub mod interpreters;
 mod macro_names;
 pub mod macros;
 pub mod masking;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::registry::Digest;
+
 /// The kernel allows no longer argument or environment entry (128 KiB with the final NUL).
 pub const MAX_ARGUMENT_BYTES: usize = 128 * 1024 - 1;
 /// All arguments and environment entries together, and the standard input by itself, may have this many bytes.
@@ -37,6 +39,8 @@ pub struct Invocation {
     pub run: Uuid,
     /// The plugin's name, never a path.
     pub plugin: String,
+    /// The SHA-256 of the plugin as it was approved, one for each version that counts; empty: whatever is there.
+    pub approved: Vec<Digest>,
     /// The arguments behind the plugin's name, one element each.
     pub arguments: Vec<String>,
     /// The handler's name.
@@ -85,6 +89,7 @@ struct Input<'a> {
 pub struct RunSpec {
     pub(crate) run: Uuid,
     pub(crate) plugin: String,
+    pub(crate) approved: Vec<Digest>,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) input: String,
@@ -132,6 +137,7 @@ impl Invocation {
         Ok(RunSpec {
             run: self.run,
             plugin: self.plugin,
+            approved: self.approved,
             arguments: self.arguments,
             environment,
             input,

@@ -21,6 +21,6 @@ pub use client::{Launcher, LauncherError};
 pub use command::{CommandError, Invocation, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_TOTAL_BYTES, RunSpec};
 pub use outcome::Outcome;
 pub use progress::Progress;
-pub use registry::{Plugin, Registry, RegistryError, Trust};
-pub use runner::{Event, Remote, Runner, RunnerError, RunnerOptions, Stream};
+pub use registry::{Digest, Examined, Plugin, Registry, RegistryError, Trust};
+pub use runner::{Event, Examination, Remote, Runner, RunnerError, RunnerOptions, Stream};
 pub use tool::{ToolError, run_tool};

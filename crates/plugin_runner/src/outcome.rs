@@ -23,6 +23,8 @@ pub enum Outcome {
     OverLimit(String),
     /// No process was started; the sentence says why.
     NotStarted(String),
+    /// No process was started, since the plugin is not the one that was approved; the sentence says so.
+    Rejected(String),
     /// The plugin may have been started, and its result can't be known; the sentence says why.
     Lost(String),
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Outcome {
             Self::Cancelled => formatter.write_str("cancelled"),
             Self::OverLimit(limit) => write!(formatter, "ended: {limit}"),
             Self::NotStarted(sentence) => write!(formatter, "not started: {sentence}"),
+            Self::Rejected(sentence) => write!(formatter, "rejected: {sentence}"),
             Self::Lost(sentence) => write!(formatter, "lost: {sentence}"),
         }
     }

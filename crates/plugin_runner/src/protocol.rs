@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::RunSpec;
+use crate::registry::Examined;
 
 /// From the runner to the launcher.
 #[derive(Serialize, Deserialize)]
@@ -16,15 +17,21 @@ pub(crate) enum Request {
     Start(RunSpec),
     /// End the whole tree of this run; unknown runs are ignored, since they may have just ended.
     Cancel { run: Uuid },
+    /// Which plugins are there; answered by `Plugins`.
+    Examine,
 }
 
-/// From the launcher to the runner. Every start is answered by `NotStarted`, or by `Started` and later `Exited`.
+/// From the launcher to the runner. Every start is answered by `NotStarted`, `Rejected`, or by `Started` and later `Exited`.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Report {
     /// The plugin's process exists.
     Started { run: Uuid, pid: i32 },
     /// No process was started, for this reason.
     NotStarted { run: Uuid, sentence: String },
+    /// No process was started, since the plugin is not the one that was approved.
+    Rejected { run: Uuid, sentence: String },
+    /// Every entry of the plugin directories.
+    Plugins(Vec<Examined>),
     /// The plugin's own process ended and its tree is gone.
     Exited(Exited),
 }

@@ -1,7 +1,9 @@
 //! The thread that drives runs, and the launcher behind it: started again when it is gone.
 
 use anyhow::Context as _;
-use plugin_runner::{Event, Launcher, Outcome, Remote, RunSpec, Runner, RunnerError, RunnerOptions};
+use plugin_runner::{
+    Event, Examination, Launcher, Outcome, Remote, RunSpec, Runner, RunnerError, RunnerOptions,
+};
 use selfservice_core::config::PluginSettings;
 use selfservice_core::db::Waker;
 use std::collections::HashSet;
@@ -104,6 +106,11 @@ impl Plugins {
     /// Says that `bytes` of the run's output are stored, so that it may print more.
     pub fn credit(&self, run: Uuid, bytes: usize) {
         let _ = self.with(|remote| remote.credit(run, bytes));
+    }
+
+    /// Asks the launcher which plugins are there. Without a launcher there is no answer.
+    pub fn examine(&self, answer: Examination) {
+        let _ = self.with(|remote| remote.examine(answer));
     }
 
     /// Whether runs can be started now.

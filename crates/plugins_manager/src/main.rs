@@ -9,6 +9,7 @@ mod outcome;
 mod output;
 mod plan_check;
 mod running;
+mod shelf;
 mod signals;
 mod steps;
 

@@ -6,6 +6,7 @@ use crate::message::Message;
 use crate::outcome::{CancelledBy, Verdict};
 use crate::plan_check::{Approved, Refused, approve_all};
 use crate::running::Running;
+use crate::shelf::Shelf;
 use crate::signals::Signals;
 use anyhow::Context as _;
 use failpoint::failpoint;
@@ -36,6 +37,7 @@ pub struct Manager {
     signals: Signals,
     executor: Executor,
     plugins: Plugins,
+    shelf: Shelf,
     messages: Sender<Message>,
     writer: JoinHandle<()>,
     running: Running,
@@ -73,6 +75,7 @@ impl Manager {
             signals: Signals::listen(waker()?)?,
             name: manager_name(settings),
             plugins: executor.plugins(),
+            shelf: Shelf::new(waker()?),
             settings: settings.clone(),
             macros,
             pool,
@@ -109,6 +112,10 @@ impl Manager {
     fn turn(&mut self) -> Result<(), DbError> {
         if Instant::now() >= self.heartbeat_at {
             self.heartbeat(false)?;
+            self.shelf.ask(&self.plugins);
+        }
+        if let Some(worker) = &self.worker {
+            self.shelf.tell(&self.pool, worker)?;
         }
         self.start_unstarted()?;
         while self.claim()? {}

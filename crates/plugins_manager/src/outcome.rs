@@ -48,6 +48,7 @@ impl Verdict {
             },
             Outcome::OverLimit(limit) => Self::failed(format!("ended: {limit}")),
             Outcome::NotStarted(why) => Self::failed(format!("could not be started: {why}")),
+            Outcome::Rejected(why) => Self::rejected(why),
             Outcome::Lost(why) => Self { result: TaskResult::Lost, exit_code: None, text: Some(why.clone()) },
         }
     }
@@ -144,6 +145,7 @@ mod tests {
             Outcome::Cancelled,
             Outcome::OverLimit(String::new()),
             Outcome::NotStarted(String::new()),
+            Outcome::Rejected(String::new()),
             Outcome::Lost(String::new()),
         ];
         assert!(others.iter().all(|outcome| Verdict::of(outcome, None).result != TaskResult::Ok));

@@ -1,6 +1,6 @@
 //! The second decision, just before the start: what was confirmed is what runs, or nothing.
 
-use plugin_runner::Invocation;
+use plugin_runner::{Digest, Invocation};
 use selfservice_core::config::{MacroFile, PluginSettings, Secret};
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::tasks::Task;
@@ -79,6 +79,7 @@ fn approve(
         invocation: Invocation {
             run: task.id,
             plugin: task.plugin.clone(),
+            approved: approved_digests(&task.plugin_hashes)?,
             arguments: plan.argv,
             handler: task.handler_name.clone(),
             user: task.requester.clone(),
@@ -107,6 +108,14 @@ fn declared_secrets(macros: &MacroFile, names: &[String]) -> Result<Vec<(String,
             ))),
         })
         .collect()
+}
+
+fn approved_digests(hashes: &[Vec<u8>]) -> Result<Vec<Digest>, Refused> {
+    hashes
+        .iter()
+        .map(|hash| Digest::try_from(hash.as_slice()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| rejected("the stored SHA-256 of its plugin is not understood"))
 }
 
 fn rejected(why: &str) -> Refused {

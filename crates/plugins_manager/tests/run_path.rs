@@ -9,7 +9,7 @@ use selfservice_core::plan::{Plan, Request, Requester};
 use selfservice_core::queue::{self, Cancelled, Enqueued};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use test_support::fixture::{World, write_plugin};
+use test_support::fixture::{self, World};
 use test_support::{AppOptions, TestApp, TestDatabase, eventually};
 use uuid::Uuid;
 
@@ -133,9 +133,7 @@ fn hostile_values_reach_the_plugin_byte_for_byte() {
 #[test]
 fn output_is_readable_while_the_plugin_runs_and_a_cancel_ends_its_whole_tree() {
     let bench = Bench::start(&manager_only());
-    write_plugin(
-        &bench.app.plugins,
-        "slow",
+    bench.app.replace_plugin(&bench.database, "slow",
         "setsid sh -c 'echo \"daemon $$\"; exec sleep 1000' & sh -c 'echo \"child $$\"; exec sleep 1000' & echo started; wait",
     );
     let id = bench.queue(bench.world.slow, &[]);
@@ -232,9 +230,7 @@ fn secrets_reach_the_plugin_and_never_the_log() {
     let options =
         AppOptions { macros: "[macros]\n[secrets]\nTOKEN = hunter2-hunter2\n".to_owned(), ..manager_only() };
     let bench = Bench::start(&options);
-    write_plugin(
-        &bench.app.plugins,
-        "ok",
+    bench.app.replace_plugin(&bench.database, "ok",
         "echo \"{\\\"step\\\":\\\"with $SELFSERVICE_SECRET_TOKEN\\\"}\" > $SELFSERVICE_PROGRESS; printf '%s' \"$SELFSERVICE_SECRET_TOKEN\" | wc -c; echo \"<$SELFSERVICE_SECRET_TOKEN>\"",
     );
     bench.database.sql("UPDATE event_handlers SET secrets = '{TOKEN}' WHERE name = 'ok'");
@@ -248,7 +244,7 @@ fn secrets_reach_the_plugin_and_never_the_log() {
 #[test]
 fn stopping_waits_for_runs_and_starts_nothing_new() {
     let bench = Bench::start(&manager_only());
-    write_plugin(&bench.app.plugins, "slow", "echo begun; sleep 1; echo ended");
+    bench.app.replace_plugin(&bench.database, "slow", "echo begun; sleep 1; echo ended");
     let id = bench.queue(bench.world.slow, &[]);
     bench.wait_for_output(id, "begun");
     bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGTERM);
@@ -266,7 +262,7 @@ fn stopping_waits_for_runs_and_starts_nothing_new() {
 #[test]
 fn work_goes_on_when_the_database_is_away_and_comes_back() {
     let bench = Bench::start(&manager_only());
-    write_plugin(&bench.app.plugins, "slow", "echo begun; sleep 1; echo ended");
+    bench.app.replace_plugin(&bench.database, "slow", "echo begun; sleep 1; echo ended");
     let id = bench.queue(bench.world.slow, &[]);
     bench.wait_for_output(id, "begun");
     bench.database.shut_out();
@@ -282,7 +278,7 @@ fn work_goes_on_when_the_database_is_away_and_comes_back() {
 #[test]
 fn a_killed_manager_leaves_its_task_lost_and_no_process() {
     let mut bench = Bench::start(&manager_only());
-    write_plugin(&bench.app.plugins, "slow", "echo \"pid $$\"; exec sleep 1000");
+    bench.app.replace_plugin(&bench.database, "slow", "echo \"pid $$\"; exec sleep 1000");
     let id = bench.queue(bench.world.slow, &[]);
     bench.wait_for_output(id, "pid ");
     bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGKILL);
@@ -299,7 +295,7 @@ fn a_killed_manager_leaves_its_task_lost_and_no_process() {
 #[test]
 fn when_the_launcher_is_killed_its_runs_are_lost_and_the_next_ones_work() {
     let bench = Bench::start(&manager_only());
-    write_plugin(&bench.app.plugins, "slow", "echo \"pid $$\"; exec sleep 1000");
+    bench.app.replace_plugin(&bench.database, "slow", "echo \"pid $$\"; exec sleep 1000");
     let id = bench.queue(bench.world.slow, &[]);
     bench.wait_for_output(id, "pid ");
     let manager = bench.app.program("plugins_manager").id();
@@ -321,4 +317,26 @@ fn child_of(parent: i32) -> Option<i32> {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         std::fs::read_to_string(entry.path().join("status")).ok()?.contains(&line).then_some(pid)
     })
+}
+
+#[test]
+fn a_plugin_that_was_replaced_between_the_click_and_the_start_is_rejected() {
+    let bench = Bench::start(&manager_only());
+    bench.app.replace_plugin(&bench.database, "ok", "echo approved");
+    assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
+    // The manager takes the next task when the plugin is another one, and lives long enough to count as present.
+    let stopped = bench.app.program("plugins_manager");
+    stopped.signal(nix::sys::signal::Signal::SIGSTOP);
+    let id = bench.queue(bench.world.ok, &[]);
+    fixture::write_plugin(&bench.app.plugins, "ok", "echo something else");
+    stopped.signal(nix::sys::signal::Signal::SIGCONT);
+    let task = bench.finished(id);
+    assert_eq!(task.result, Some(TaskResult::Rejected));
+    let why = "plugin 'ok' has changed since this was asked for";
+    assert_eq!(task.result_text.as_deref(), Some(why));
+    assert_eq!(bench.log(id), format!("REJECTED: {why}\n"), "nothing of it may have run");
+    // Asked for again, the new one is what was asked for.
+    bench.app.replace_plugin(&bench.database, "ok", "echo something else");
+    let again = bench.finished(bench.queue(bench.world.ok, &[]));
+    assert_eq!((again.result, again.summary.as_deref()), (Some(TaskResult::Ok), Some("something else")));
 }

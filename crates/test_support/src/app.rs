@@ -83,6 +83,17 @@ impl TestApp {
         self.programs.last().map(|(_, child)| child).unwrap_or_else(|| panic!("no program"))
     }
 
+    /// Replaces a plugin, and waits until the manager has told of its new content: a task that is asked for before is
+    /// bound to the old one.
+    pub fn replace_plugin(&self, database: &TestDatabase, name: &str, script: &str) {
+        let text = fixture::write_plugin(&self.plugins, name, script);
+        let told = format!(
+            "SELECT count(*) FROM plugins WHERE name = '{name}' AND sha256 = sha256(convert_to('{}', 'UTF8'))",
+            text.replace('\'', "''")
+        );
+        eventually("the manager has told of the plugin", || (database.sql(&told) != "0").then_some(()));
+    }
+
     /// A started program.
     pub fn program(&self, name: &str) -> &GuardedChild {
         let found = self.programs.iter().rev().find(|(program, _)| *program == name);

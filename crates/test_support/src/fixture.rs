@@ -119,12 +119,14 @@ pub fn write_plugins(directory: &Path) -> PathBuf {
     directory.to_owned()
 }
 
-/// Writes one shell script that can be used as a plugin.
-pub fn write_plugin(directory: &Path, name: &str, script: &str) {
+/// Writes one shell script that can be used as a plugin, and gives its whole text.
+pub fn write_plugin(directory: &Path, name: &str, script: &str) -> String {
     let path = directory.join(name);
-    let written = std::fs::write(&path, format!("#!/bin/sh\n{script}\n"))
+    let text = format!("#!/bin/sh\n{script}\n");
+    let written = std::fs::write(&path, &text)
         .and_then(|()| std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)));
     if let Err(error) = written {
         panic!("{} cannot be written: {error}", path.display());
     }
+    text
 }

@@ -206,6 +206,17 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    plugins (workers_id, name) {
+        workers_id -> Uuid,
+        name -> Text,
+        sha256 -> Nullable<Bytea>,
+        problem -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     schedule_runs (name, slot) {
         name -> Text,
         slot -> Timestamptz,
@@ -347,6 +358,7 @@ diesel::table! {
         retry_of -> Nullable<Uuid>,
         attempt -> Int2,
         repeat_due -> Bool,
+        plugin_hashes -> Array<Nullable<Bytea>>,
     }
 }
 
@@ -420,6 +432,7 @@ diesel::joinable!(hostgroups_members -> hostgroups (hostgroups_id));
 diesel::joinable!(hostgroups_members -> hosts (hosts_id));
 diesel::joinable!(hostgroups_services -> hostgroups (hostgroups_id));
 diesel::joinable!(hostgroups_services -> services (services_id));
+diesel::joinable!(plugins -> workers (workers_id));
 diesel::joinable!(services_event_handlers -> event_handlers (event_handlers_id));
 diesel::joinable!(services_event_handlers -> services (services_id));
 diesel::joinable!(services_members -> hosts (hosts_id));
@@ -452,6 +465,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     hostgroups_services,
     hosts,
     logs,
+    plugins,
     schedule_runs,
     services,
     services_event_handlers,

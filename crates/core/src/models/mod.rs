@@ -12,6 +12,7 @@ pub mod hostgroups;
 pub mod hosts;
 pub mod inventory;
 pub mod logs;
+pub mod plugins;
 pub mod schedule_runs;
 pub mod services;
 pub mod sessions;
@@ -24,7 +25,7 @@ pub mod visible;
 pub mod wait_reason;
 pub mod workers;
 
-pub use text_array::TextArray;
+pub use text_array::{ByteaArray, TextArray};
 
 /// A LIKE pattern for "contains this, as a person types it": case is folded and LIKE's own signs are escaped.
 pub fn contains(text: &str) -> String {

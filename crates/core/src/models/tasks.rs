@@ -1,7 +1,7 @@
 //! Tasks: rows of the queue, as people see them. What moves a task between states stands in [`crate::queue`] alone.
 
-use super::TextArray;
 use super::event_handlers::Risk;
+use super::{ByteaArray, TextArray};
 use crate::access::Verb;
 use crate::db::schema::{event_handlers, hosts, services, tasks};
 use crate::text_enum::text_enum;
@@ -197,6 +197,9 @@ pub struct Task {
     pub retry_of: Option<Uuid>,
     /// 1, or more where it was started again without a person.
     pub attempt: i16,
+    /// SHA-256 of its plugin as it was there when the task was asked for; only one of these may run. Empty: any.
+    #[diesel(deserialize_as = ByteaArray)]
+    pub plugin_hashes: Vec<Vec<u8>>,
 }
 
 /// What a list of tasks is restricted to; `None` and empty mean any.

@@ -1,12 +1,14 @@
 //! A request becomes a row.
 
 use crate::access::Verb;
-use crate::db::schema::tasks;
+use crate::db::schema::{plugins, tasks, workers};
 use crate::models::event_handlers::Risk;
 use crate::models::tasks::{Identity, Origin, Task};
 use chrono::{DateTime, Utc};
+use diesel::dsl::{array, now};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
 use uuid::Uuid;
 
 /// A task as it is asked for.
@@ -83,8 +85,15 @@ pub enum Enqueued {
 pub fn enqueue(connection: &mut PgConnection, task: &NewTask) -> QueryResult<Enqueued> {
     // Between a conflict and the look for its cause the other task can finish; then the next try succeeds.
     for _ in 0..3 {
+        // What living managers have now.
+        let present_plugins = plugins::table
+            .inner_join(workers::table)
+            .filter(plugins::name.eq(&task.plugin).and(plugins::sha256.is_not_null()))
+            .filter(workers::alive_until.gt(now.into_sql::<Timestamptz>()))
+            .select(plugins::sha256)
+            .distinct();
         let inserted: Option<Task> = diesel::insert_into(tasks::table)
-            .values(task)
+            .values((task, tasks::plugin_hashes.eq(array(present_plugins))))
             .on_conflict_do_nothing()
             .returning(Task::as_returning())
             .get_result(connection)

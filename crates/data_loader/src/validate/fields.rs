@@ -3,6 +3,7 @@
 use crate::document::{Document, Found};
 use crate::problem::Problem;
 use selfservice_core::config::MacroFile;
+use selfservice_core::interpreters;
 use selfservice_core::macros;
 use selfservice_core::models::inventory::{COLOURS, EventHandler, Grant, Host};
 use selfservice_core::names;
@@ -104,6 +105,7 @@ fn handler(row: &EventHandler, file: &MacroFile) -> Vec<String> {
             row.plugin.escape_debug()
         ));
     }
+    complaints.extend(interpreters::complaint(&row.plugin, &row.arguments));
     if !TIMEOUTS.contains(&row.timeout_seconds) {
         complaints.push(format!(
             "timeout_seconds is {}; allowed is {} to {}",

@@ -80,7 +80,8 @@ fn trust(options: &Options) -> anyhow::Result<Trust> {
         return Ok(Trust::Checkout);
     }
     let mut users = vec![nix::unistd::geteuid().as_raw()];
-    let mut groups = vec![nix::unistd::getegid().as_raw()];
+    let mut groups: Vec<u32> = nix::unistd::getgroups()?.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    groups.push(nix::unistd::getegid().as_raw());
     for name in &options.service_users {
         let user = setup::user_named(name)?;
         users.push(user.uid.as_raw());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use failpoint::failpoint;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -33,6 +33,20 @@ const SPAWN_PAUSE: Duration = Duration::from_millis(10);
 pub(super) enum Source {
     Listening(Listener),
     Inherited(OwnedFd),
+}
+
+/// Why a run has no process.
+enum NotStarted {
+    /// The plugin is not the one that was approved.
+    Rejected(String),
+    /// Anything else.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for NotStarted {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 pub(super) struct Server {
@@ -215,14 +229,19 @@ impl Server {
     fn take_request(&mut self, connection: u64, request: Request, descriptors: Vec<OwnedFd>) {
         match request {
             Request::Start(spec) => {
-                let (run, report) = (spec.run, self.start(connection, &spec, descriptors));
-                match report {
-                    Ok((pid, fifo)) => self.report(connection, &Report::Started { run, pid }, vec![fifo]),
-                    Err(error) => {
-                        let sentence = format!("{error:#}");
-                        self.report(connection, &Report::NotStarted { run, sentence }, Vec::new());
+                let (run, started) = (spec.run, self.start(connection, &spec, descriptors));
+                let (report, descriptors) = match started {
+                    Ok((pid, fifo)) => (Report::Started { run, pid }, vec![fifo]),
+                    Err(NotStarted::Rejected(sentence)) => (Report::Rejected { run, sentence }, Vec::new()),
+                    Err(NotStarted::Failed(error)) => {
+                        (Report::NotStarted { run, sentence: format!("{error:#}") }, Vec::new())
                     }
-                }
+                };
+                self.report(connection, &report, descriptors);
+            }
+            Request::Examine => {
+                let report = Report::Plugins(self.registry.examine());
+                self.report(connection, &report, Vec::new());
             }
             Request::Cancel { run } => {
                 let members = self.trees.look(&self.runs);
@@ -238,12 +257,20 @@ impl Server {
         connection: u64,
         spec: &RunSpec,
         descriptors: Vec<OwnedFd>,
-    ) -> anyhow::Result<(i32, OwnedFd)> {
-        anyhow::ensure!(!self.stopping, "the launcher is stopping");
-        anyhow::ensure!(!self.runs.contains_key(&spec.run), "a run with this id is running already");
+    ) -> Result<(i32, OwnedFd), NotStarted> {
+        if self.stopping {
+            return Err(anyhow!("the launcher is stopping").into());
+        }
+        if self.runs.contains_key(&spec.run) {
+            return Err(anyhow!("a run with this id is running already").into());
+        }
         let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors)
-            .map_err(|_| anyhow::anyhow!("the start came without the two output descriptors"))?;
-        let plugin = self.registry.find(&spec.plugin)?;
+            .map_err(|_| anyhow!("the start came without the two output descriptors"))?;
+        let plugin = self.registry.find(&spec.plugin).map_err(anyhow::Error::from)?;
+        if !spec.approved.is_empty() && !spec.approved.contains(&plugin.sha256) {
+            let changed = format!("plugin '{}' has changed since this was asked for", plugin.name);
+            return Err(NotStarted::Rejected(changed));
+        }
         let directory = self.home.make_run(spec.run)?;
         let outputs = Outputs { stdout, stderr };
         failpoint!("before_spawn");
@@ -266,7 +293,7 @@ impl Server {
             }
             Err(error) => {
                 remove_tree(&directory);
-                Err(error)
+                Err(error.into())
             }
         }
     }

@@ -25,8 +25,8 @@ use crate::protocol::{Report, Request};
 
 use active::{Active, Ending, READ_BYTES};
 pub use event::{Event, RunnerError, RunnerOptions, Stream};
-pub use remote::Remote;
 use remote::{Command, Waker};
+pub use remote::{Examination, Remote};
 
 /// Tokens of the runner's own descriptors; those of a run are its serial times [`TOKENS_PER_RUN`] and more.
 const CHANNEL: u64 = 0;
@@ -48,6 +48,7 @@ pub struct Runner {
     serials: HashMap<u64, Uuid>,
     next_serial: u64,
     ready: VecDeque<Event>,
+    examinations: VecDeque<Examination>,
     options: RunnerOptions,
     buffer: Vec<u8>,
     stopped: bool,
@@ -81,6 +82,7 @@ impl Runner {
             serials: HashMap::new(),
             next_serial: 1,
             ready: VecDeque::new(),
+            examinations: VecDeque::new(),
             options,
             buffer: vec![0; READ_BYTES],
             stopped: false,
@@ -131,6 +133,15 @@ impl Runner {
         {
             // A broken connection shows itself at the next turn, with an event for every run.
             tracing::warn!(%run, "the cancellation can't be sent to the launcher: {error}");
+        }
+    }
+
+    /// Asks the launcher which plugins are there; `answer` is called during a later turn, or never where the launcher is
+    /// gone.
+    pub fn examine(&mut self, answer: Examination) {
+        match self.channel.send(&Request::Examine, Vec::new()) {
+            Ok(()) => self.examinations.push_back(answer),
+            Err(error) => tracing::warn!("the launcher can't be asked for its plugins: {error}"),
         }
     }
 
@@ -214,6 +225,7 @@ impl Runner {
                 Command::Start(spec) => self.start(spec),
                 Command::Cancel(run) => self.cancel(run),
                 Command::Credit(run, bytes) => self.credit(run, bytes),
+                Command::Examine(answer) => self.examine(answer),
                 Command::Stop => self.stopped = true,
             }
         }
@@ -248,6 +260,12 @@ impl Runner {
                 }
             }
             Report::NotStarted { run, sentence } => self.finish(run, Outcome::NotStarted(sentence)),
+            Report::Rejected { run, sentence } => self.finish(run, Outcome::Rejected(sentence)),
+            Report::Plugins(plugins) => {
+                if let Some(answer) = self.examinations.pop_front() {
+                    answer(plugins);
+                }
+            }
             Report::Exited(exited) => {
                 if let Some(active) = self.runs.get_mut(&exited.run) {
                     active.ending = Some(Ending {

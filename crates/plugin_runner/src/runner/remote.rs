@@ -10,13 +10,18 @@ use uuid::Uuid;
 
 use super::RunnerError;
 use crate::command::RunSpec;
+use crate::registry::Examined;
 
 pub(super) enum Command {
     Start(RunSpec),
     Cancel(Uuid),
     Credit(Uuid, usize),
+    Examine(Examination),
     Stop,
 }
+
+/// What is done with the entries of the plugin directories, as the launcher sees them.
+pub type Examination = Box<dyn FnOnce(Vec<Examined>) + Send>;
 
 pub(super) struct Waker(EventFd);
 
@@ -70,6 +75,14 @@ impl Remote {
     /// The runner is gone.
     pub fn credit(&self, run: Uuid, bytes: usize) -> Result<(), RunnerError> {
         self.send(Command::Credit(run, bytes))
+    }
+
+    /// Asks the launcher which plugins are there; see [`super::Runner::examine`].
+    ///
+    /// # Errors
+    /// The runner is gone.
+    pub fn examine(&self, answer: Examination) -> Result<(), RunnerError> {
+        self.send(Command::Examine(answer))
     }
 
     /// Makes [`super::Runner::run`] return after the present turn. Runs that are still alive end with the

@@ -5,6 +5,7 @@ use crate::runs::registry;
 use plugin_runner::Registry;
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::{PgConnection, migrations};
+use selfservice_core::interpreters;
 use selfservice_core::macros;
 use selfservice_core::models::event_handlers::EventHandler;
 use std::process::ExitCode;
@@ -86,6 +87,7 @@ fn complaints_of(handler: &EventHandler, macros: Option<&MacroFile>, plugins: &R
     if let Err(error) = plugins.find(&handler.plugin) {
         complaints.push(error.to_string());
     }
+    complaints.extend(interpreters::complaint(&handler.plugin, &handler.arguments));
     let Some(file) = macros else {
         return complaints;
     };

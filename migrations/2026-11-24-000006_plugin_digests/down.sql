@@ -1,0 +1,2 @@
+ALTER TABLE tasks DROP COLUMN plugin_hashes;
+DROP TABLE plugins;
