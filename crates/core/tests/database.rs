@@ -19,7 +19,7 @@ fn every_migration_goes_down_and_up_again() {
     let rest = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public' \
                 AND p.proname NOT LIKE 'diesel%'";
     assert_eq!(database.sql(rest), "0", "functions are gone too");
-    assert_eq!(migrations::apply(&mut connection).unwrap().len(), 5);
+    assert_eq!(migrations::apply(&mut connection).unwrap().len(), 6);
     assert_eq!(database.sql(described), before);
     assert_eq!(migrations::apply(&mut connection).unwrap().len(), 0);
 }
@@ -29,7 +29,7 @@ const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' -> ' || \
     CASE WHEN is_nullable = 'YES' THEN 'Nullable<' || t || '>' ELSE t END \
     FROM (SELECT *, CASE udt_name WHEN 'int8' THEN 'Int8' WHEN 'int4' THEN 'Int4' WHEN 'int2' THEN 'Int2' \
           WHEN 'text' THEN 'Text' WHEN 'bool' THEN 'Bool' WHEN 'timestamptz' THEN 'Timestamptz' WHEN 'jsonb' THEN 'Jsonb' \
-          WHEN 'uuid' THEN 'Uuid' WHEN 'bytea' THEN 'Bytea' WHEN '_text' THEN 'Array<Nullable<Text>>' \
+          WHEN 'uuid' THEN 'Uuid' WHEN 'bytea' THEN 'Bytea' WHEN '_text' THEN 'Array<Nullable<Text>>' WHEN '_bytea' THEN 'Array<Nullable<Bytea>>' \
           ELSE 'unknown type ' || udt_name END AS t FROM information_schema.columns) c \
     WHERE table_schema = 'public' AND table_name NOT IN ('__diesel_schema_migrations', 'logs_default') \
     ORDER BY table_name, ordinal_position";
