@@ -339,6 +339,7 @@ fn result_word(outcome: &Outcome) -> &'static str {
         Outcome::TimedOut { .. } => "CRITICAL, timed out",
         Outcome::Cancelled => "cancelled",
         Outcome::Lost(_) => "lost",
+        Outcome::Rejected(_) => "rejected",
         Outcome::Exit(_) | Outcome::Signal(_) | Outcome::NotStarted(_) | Outcome::OverLimit(_) => {
             "CRITICAL, failed"
         }
