@@ -18,6 +18,7 @@ mod http_server;
 mod jenkins;
 mod jenkins_server;
 mod progress;
+mod python;
 mod run;
 mod sql;
 mod ssh;
