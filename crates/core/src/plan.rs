@@ -337,7 +337,6 @@ fn expand(templates: &[String], table: &MacroTable) -> Result<Vec<String>, PlanE
 }
 
 /// What must be the same when a command is shown, asked for, and started.
-#[derive(serde::Serialize)]
 struct Decided<'a> {
     ids: [i64; 3],
     revision: i32,
@@ -351,7 +350,40 @@ struct Decided<'a> {
 
 impl Decided<'_> {
     fn hash(&self) -> Vec<u8> {
-        // JSON says where each text ends; of numbers and texts alone it cannot fail.
-        Sha256::digest(serde_json::json!(self).to_string()).to_vec()
+        // JSON says where each text ends. A list, not an object: the order of an object's members depends on features
+        // of serde_json that other programs of a build may switch on.
+        let Self { ids, revision, timeout_seconds, risk, environments, plugin, argv, environment } = self;
+        let all = serde_json::json!([
+            ids,
+            revision,
+            timeout_seconds,
+            risk,
+            environments,
+            plugin,
+            argv,
+            environment
+        ]);
+        Sha256::digest(all.to_string()).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_over_one_list_in_one_order() {
+        let decided = Decided {
+            ids: [1, 2, 3],
+            revision: 4,
+            timeout_seconds: 5,
+            risk: Risk::Normal,
+            environments: vec!["production"],
+            plugin: "ok",
+            argv: &["a".to_owned(), "b\"".to_owned()],
+            environment: &[("NAGIOS_HOSTNAME".to_owned(), "web-1".to_owned())],
+        };
+        let text = r#"[[1,2,3],4,5,"normal",["production"],"ok",["a","b\""],[["NAGIOS_HOSTNAME","web-1"]]]"#;
+        assert_eq!(decided.hash(), Sha256::digest(text).to_vec());
     }
 }
