@@ -15,6 +15,9 @@ pub struct Rescued {
     pub lost: Vec<Uuid>,
 }
 
+// Both look for the rows first: joined with a subquery, the server would expect a thousand of them each time, and read
+// the whole table.
+
 /// Declares running tasks lost whose manager let the lease run out. They stay so until a person retries: nobody can
 /// know what they did. Any program may call this, at any time, in a transaction: a handler whose runs end so again and
 /// again is paused with it, and one that is marked as repeatable is started again by a manager
@@ -28,10 +31,10 @@ pub fn rescue(connection: &mut PgConnection) -> QueryResult<Rescued> {
          lease_until = NULL, result_text = 'outcome unknown, its manager is gone', \
          repeat_due = t.attempt < $1 AND t.cancel_requested_at IS NULL AND EXISTS ( \
              SELECT 1 FROM event_handlers h WHERE h.id = t.event_handlers_id AND h.repeatable) \
-         WHERE t.id IN (SELECT o.id FROM tasks o JOIN workers w ON w.id = o.workers_id \
+         WHERE t.id = ANY (ARRAY(SELECT o.id FROM tasks o JOIN workers w ON w.id = o.workers_id \
                         WHERE o.state = 'running' AND o.lease_until < clock_timestamp() \
                         AND pg_postmaster_start_time() + (w.alive_until - w.heartbeat_at) < clock_timestamp() \
-                        ORDER BY o.lease_until LIMIT 1000 FOR UPDATE OF o SKIP LOCKED) RETURNING t.id",
+                        ORDER BY o.lease_until LIMIT 1000 FOR UPDATE OF o SKIP LOCKED)) RETURNING t.id",
     )
     .bind::<SmallInt, _>(MAX_ATTEMPTS)
     .load(connection)?;
@@ -50,8 +53,8 @@ pub fn expire(connection: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
     let rows: Vec<Id> = diesel::sql_query(
         "UPDATE tasks SET state = 'finished', result = 'expired', finished_at = clock_timestamp(), \
          result_text = 'no manager took it in time' \
-         WHERE id IN (SELECT id FROM tasks WHERE state = 'queued' AND expires_at < clock_timestamp() \
-                      ORDER BY expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING id",
+         WHERE id = ANY (ARRAY(SELECT id FROM tasks WHERE state = 'queued' AND expires_at < clock_timestamp() \
+                      ORDER BY expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED)) RETURNING id",
     )
     .load(connection)?;
     let expired: Vec<Uuid> = rows.into_iter().map(|row| row.id).collect();
