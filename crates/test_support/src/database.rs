@@ -42,11 +42,9 @@ impl TestDatabase {
         server().socket()
     }
 
-    /// Connection string for `port` on 127.0.0.1, behind which the server is. Plain text, so that what is on the wire
-    /// can be read.
-    pub(crate) fn tcp_url(&self, port: u16) -> String {
-        let (name, user) = (&self.name, supervisor::SUPERUSER);
-        format!("postgresql://{user}@127.0.0.1:{port}/{name}?sslmode=disable&gssencmode=disable")
+    /// Its name on the server.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Connections for the test itself.

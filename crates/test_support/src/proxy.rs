@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use supervisor::SUPERUSER;
 
 /// A change of the fault reaches every connection within this time.
 const TICK: Duration = Duration::from_millis(10);
@@ -91,8 +92,13 @@ impl Shared {
 impl FaultyProxy {
     /// Listens on a free port before the database, and passes everything on at first.
     pub fn before(database: &TestDatabase) -> Self {
+        Self::before_server(database.socket(), database.name())
+    }
+
+    /// As [`FaultyProxy::before`] for a database of the server that listens on `socket`, running or not.
+    pub fn before_server(socket: PathBuf, database: &str) -> Self {
         let shared = Arc::new(Shared {
-            server: database.socket(),
+            server: socket,
             fault: Mutex::new(Fault::Pass),
             cuts: AtomicUsize::new(0),
             swallowed: AtomicUsize::new(0),
@@ -102,7 +108,11 @@ impl FaultyProxy {
         let port = listener.local_addr().unwrap_or_else(|error| panic!("no port: {error}")).port();
         let for_thread = Arc::clone(&shared);
         spawn(move || listen(listener, port, &for_thread));
-        Self { port, url: database.tcp_url(port), shared }
+        // Plain text, so that what is on the wire can be read.
+        let url = format!(
+            "postgresql://{SUPERUSER}@127.0.0.1:{port}/{database}?sslmode=disable&gssencmode=disable"
+        );
+        Self { port, url, shared }
     }
 
     /// Connection string of the database behind the proxy.
