@@ -1,6 +1,6 @@
 # Targets are short names for scripts/; "make help" lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check build lint fmt schema bench dev-db fresh-machine clean
+.PHONY: help run test check build lint fmt schema bench soak dev-db fresh-machine clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ schema: ## Write schema.rs anew from the migrations
 bench: ## Measure button to process, line to popup, and the popup page
 	@cargo build --locked --release --workspace --bins
 	@exec target/release/bench
+
+soak: ## Break everything at random and check: ROUNDS=1000 SEED=0
+	@exec scripts/soak.sh "$(or $(ROUNDS),1000)" "$(or $(SEED),0)"
 
 dev-db: ## Start an empty throw-away PostgreSQL and print its URL
 	@exec cargo run --locked --quiet --bin selfservice_run -- database

@@ -1,0 +1,9 @@
+#!/bin/sh
+# "make soak": many rounds of the fault harness, several at once. Usage: soak.sh ROUNDS SEED
+set -eu
+. "$(dirname "$0")/lib.sh"
+enter_checkout
+. scripts/check_rust.sh
+
+cargo build --locked --workspace --bins
+SELFSERVICE_FAULT_ROUNDS=$1 SELFSERVICE_FAULT_SEED=$2 exec cargo test --locked --workspace --test faults

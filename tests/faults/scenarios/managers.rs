@@ -1,0 +1,37 @@
+//! Several managers on one database (G13).
+
+use crate::desk::Desk;
+use crate::model;
+use crate::witness::Handler;
+use crate::world::{LEASE, Setup, World};
+use nix::sys::signal::Signal;
+use test_support::eventually;
+
+const TASKS: usize = 300;
+
+/// One is frozen while it runs tasks, until they count as lost; then it goes on and writes.
+pub fn four_managers_and_a_zombie_share_many_tasks() {
+    let world = World::new(&Setup { managers: 4, ..Setup::default() });
+    let desk = Desk::new(&world);
+    let managers = world.daemons("manager");
+    let running = "SELECT count(*) FROM tasks t JOIN workers w ON w.id = t.workers_id \
+                   WHERE w.name = 'manager-1' AND t.state = 'running' AND t.handler_name = 'prints'";
+    // Only the one that will be frozen takes tasks, so that it surely has some.
+    managers[1..].iter().for_each(|manager| manager.signal(Signal::SIGSTOP));
+    desk.ask_many(Handler::Prints, 4);
+    eventually("the first manager runs tasks", || (world.server.sql(running) != "0").then_some(()));
+    managers[0].signal(Signal::SIGSTOP);
+    managers[1..].iter().for_each(|manager| manager.signal(Signal::SIGCONT));
+    desk.ask_many(Handler::Quick, TASKS);
+    eventually("the others have declared its tasks lost", || {
+        (world.server.sql("SELECT count(*) FROM tasks WHERE result = 'lost'") != "0").then_some(())
+    });
+    managers[0].signal(Signal::SIGCONT);
+    std::thread::sleep(LEASE / 2);
+    let findings = model::check(&world, &desk);
+    findings.assert_kept();
+    // Their plugins ended while it was frozen: those results are real, and come late.
+    assert!(findings.count("late") > 0, "{findings}");
+    let takers = "SELECT count(DISTINCT workers_id) FROM tasks";
+    assert!(world.server.sql(takers).parse::<usize>().unwrap() >= 2);
+}
