@@ -9,6 +9,7 @@ use crate::security;
 use crate::state::AppState;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
@@ -98,6 +99,7 @@ fn as_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
         status: problem.status.as_u16(),
         detail: problem.detail.clone(),
         retry: problem.status.is_server_error(),
+        resumes: problem.status == StatusCode::SERVICE_UNAVAILABLE && request.method().is_safe(),
     };
     let text = page.render().unwrap_or_else(|_| problem.detail.clone());
     started(problem).content_type(page::HTML).body(text)
@@ -108,7 +110,7 @@ fn started(problem: &Problem) -> actix_web::HttpResponseBuilder {
     if let Some(seconds) = problem.extra.get("retry_after") {
         builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
-    if problem.status == actix_web::http::StatusCode::UNAUTHORIZED {
+    if problem.status == StatusCode::UNAUTHORIZED {
         builder.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
     builder

@@ -36,6 +36,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/services/{id}", get().to(services::show))
         .route("/event_handlers", get().to(event_handlers::list))
         .route("/event_handlers/{id}", get().to(event_handlers::show))
+        .route("/event_handlers/{id}/pause", post().to(event_handlers::pause))
+        .route("/event_handlers/{id}/resume", post().to(event_handlers::resume))
         .route("/managers", get().to(managers::list))
         .route("/managers/{id}/drain", post().to(managers::drain))
         .route("/managers/{id}/resume", post().to(managers::resume))

@@ -1,7 +1,9 @@
-// What every wide page needs beside its HTML: the chosen theme, the folded menu of a narrow screen, times in the reader's own zone.
+// What every wide page needs beside its HTML: the chosen theme, the folded menu of a narrow screen, times in the reader's own
+// zone, coming back when the database does.
 // A classic script in the head, so that the theme is set before the first paint. Pages work without it.
 (() => {
   "use strict";
+  const AWAY_MS = 3000;
   const THEMES = ["auto", "dark", "light"];
   const root = document.documentElement;
 
@@ -78,6 +80,20 @@
     search.focus();
   }
 
+  /**
+   * The database was away: loads the page again when it is back.
+   * @param {HTMLElement} note says so
+   */
+  function resume(note) {
+    note.hidden = false;
+    const ask = async () => {
+      const back = await fetch("/health").then((answer) => answer.ok, () => false);
+      if (back) location.reload();
+      else setTimeout(() => void ask(), AWAY_MS);
+    };
+    setTimeout(() => void ask(), AWAY_MS);
+  }
+
   chooseTheme();
   document.addEventListener("keydown", searchKey);
   document.addEventListener("DOMContentLoaded", () => {
@@ -85,5 +101,6 @@
       switchTheme(button);
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-menu-switch]"))) foldMenu(button);
     for (const time of document.querySelectorAll("time")) localise(time);
+    for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-resumes] [data-resumes-note]"))) resume(note);
   });
 })();

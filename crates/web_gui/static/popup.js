@@ -2,7 +2,7 @@
 // can hold the same component. Data from the server reaches the page as text nodes and whitelisted class names, never as markup.
 //
 // Attributes: api-base (prefix of /api/v1, default ""), environment, host, service (what is asked), task (a run to show), handler (an action to
-// confirm at once), theme (dark, light, auto; without it the page's), page-title (the component may set document.title and listen to the page's
+// confirm at once), retry-of (the run that this action does again), theme (dark, light, auto; without it the page's), page-title (the component may set document.title and listen to the page's
 // keys), wide (the page around it has the heading), foreign-frame (the server saw a foreign frame; the component looks for one by itself too).
 
 /**
@@ -19,10 +19,13 @@
  * @typedef {TaskBrief & {plugin: string, command: string, environments: Environment[], reason: string|null, exit_code: number|null,
  *   result_text: string|null, summary: string|null, timeout_seconds: number, steps: Step[], output_bytes: number, output_lines: number,
  *   cancel_requested_at: string|null, cancel_requested_by: string|null, manager: string|null, late: boolean, can_cancel: boolean,
- *   can_run: boolean, waiting_reason: string|null, page_url: string}} Task
+ *   can_run: boolean, waiting_reason: string|null, retry_of: string|null, attempt: number, retried_as: string|null,
+ *   repeat: "due"|"started"|null, page_url: string}} Task
  * @typedef {{handler_id: number, name: string, description: string, risk: "read-only"|"normal"|"dangerous",
  *   confirmation: "none"|"confirm"|"typed", can_run: boolean, reason_required: boolean, runbook_url: string|null, timeout_seconds: number,
- *   parameters: Parameter[], recent: Severity[], typical_seconds: number|null, active_task: TaskBrief|null}} Action
+ *   parameters: Parameter[], recent: Severity[], typical_seconds: number|null, active_task: TaskBrief|null, max_running: number|null,
+ *   paused: Pause|null}} Action
+ * @typedef {{at: string, by: string, reason: string}} Pause
  * @typedef {{id: number, name: string, description: string, selected: boolean, actions: Action[]}} Service
  * @typedef {{kind: "host", host: HostBrief & {description: string}, services: Service[], running: TaskBrief[], recent: TaskBrief[],
  *   managers: {alive: number, sentence: string|null}, notice: string|null}} HostView
@@ -34,16 +37,19 @@
  *   text?: string, base64?: string}} Chunk
  * @typedef {{user: {name: string, display_name: string}, identity: string, csrf_token: string}} Session
  * @typedef {{environment: string, host: string, service: string}} Asked
- * @typedef {{host: Named, environments: Environment[], service: Named, action: Action}} Target
+ * @typedef {{host: Named, environments: Environment[], service: Named, action: Action, retryOf?: string|null}} Target
  */
 
 const POLL_MS = 2000;
 const HIDDEN_POLL_MS = 5000;
+const AWAY_MS = 3000;
 const CONNECT_MS = 5000;
 const POLLS_BEFORE_STREAM = 5;
 const MAX_LINES = 5000;
 const MAX_CHARACTERS = 4_000_000;
 const MAX_LINE_CHARACTERS = 4000;
+/** A manager that comes back may still deliver the result of a run that counts as lost; afterwards nobody waits for it any more. */
+const LATE_MS = 3600_000;
 const WHOLE_LOG_BYTES = 2 * 1024 * 1024;
 const TAIL_BYTES = 1024 * 1024;
 
@@ -135,6 +141,33 @@ class Problem extends Error {
     this.errors = body.errors ?? {};
     this.taskId = body.task_id ?? null;
   }
+}
+
+/**
+ * Whether nobody can answer at the moment: the server or its database is away. That passes.
+ * @param {unknown} error
+ */
+function isAway(error) {
+  return error instanceof Problem && (error.status === 0 || error.status === 503);
+}
+
+/**
+ * Asks now and then until somebody answers again, then acts once.
+ * @param {Api} api @param {() => void} act
+ * @returns {() => void} gives up
+ */
+function whenBack(api, act) {
+  let waiting = true;
+  const ask = async () => {
+    const away = await api.get("/session").then(() => false, isAway);
+    if (waiting && away) timer = setTimeout(() => void ask(), AWAY_MS);
+    else if (waiting) act();
+  };
+  let timer = setTimeout(() => void ask(), AWAY_MS);
+  return () => {
+    waiting = false;
+    clearTimeout(timer);
+  };
 }
 
 class Api {
@@ -231,18 +264,18 @@ const RESULTS = {
   timed_out: "timed out",
   cancelled: "Cancelled",
   lost: "outcome unknown",
-  expired: "Expired in the queue",
+  expired: "Expired",
   rejected: "Rejected",
 };
 
 /**
- * The word and tone of a state pill: the severity first. Without a severity (cancelled by a person) the result's own word stands alone, without alarm.
+ * The word and tone of a state pill: the severity first. Without a severity (cancelled by a person, never started) the result's own word stands
+ * alone, without alarm.
  * @param {TaskBrief} task
  * @returns {{tone: keyof typeof MARKS, word: string}}
  */
 function wordOf(task) {
   if (task.state !== "finished") return { tone: task.state, word: task.state === "running" ? "Running" : "Queued" };
-  if (task.result === "cancelled") return { tone: "none", word: "Cancelled" };
   const severity = task.severity ?? "unknown";
   return { tone: severity, word: WORDS[severity] || (RESULTS[task.result ?? ""] ?? "Finished") };
 }
@@ -252,11 +285,41 @@ function wordOf(task) {
  * @param {Task} task
  */
 function detailOf(task) {
-  if (task.result === "cancelled") return task.cancel_requested_by ? `by ${task.cancel_requested_by}` : "";
+  if (task.result === "cancelled") {
+    const by = task.cancel_requested_by ? `by ${task.cancel_requested_by}` : "";
+    return task.started_at ? by : `${by} before it started`.trim();
+  }
   if (task.result_text) return task.result_text;
   if (task.exit_code !== null) return `exit ${task.exit_code}`;
   const word = RESULTS[task.result ?? ""];
   return task.severity && task.severity !== "none" && word ? word.toLowerCase() : "";
+}
+
+/**
+ * What a result that needs explaining means for the person in front of it.
+ * @param {Task} task
+ */
+function storyOf(task) {
+  if (task.late) return "It counted as lost, because its manager was not heard of. Then the manager came back and delivered this, its real result.";
+  switch (task.result) {
+    case "lost":
+      return "Nobody can say whether it did its work, because what ran it is gone. Look at the host before you run it again.";
+    case "timed_out":
+      return `It took longer than the ${task.timeout_seconds} s that it may take, so it was ended. What it had done by then stays done.`;
+    case "cancelled":
+      return task.started_at ? "It was ended on request. What it had done by then stays done." : "It was never started, so nothing was done.";
+    case "expired":
+      return "It waited in the queue for as long as it may. It was never started, so nothing was done.";
+    case "rejected":
+      return "It was looked at again just before its start, and refused. It was never started, so nothing was done.";
+    default:
+      return "";
+  }
+}
+
+/** @param {string} name @param {Pause} pause */
+function pauseSentence(name, pause) {
+  return `${name} was paused by ${pause.by}, ${ago(pause.at)}: ${pause.reason}`;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- output
@@ -488,7 +551,10 @@ function bytesOf(chunk) {
  * (a browser keeps six connections per host). `next` is the byte that comes next; what was seen is cut off, so nothing is missing or repeated.
  */
 class TaskStream {
-  /** @type {"live"|"connecting"|"polling"|"lost"|"hidden"|"ended"} */
+  /**
+   * `away`: the server answers, its database does not.
+   * @type {"live"|"connecting"|"polling"|"lost"|"away"|"hidden"|"ended"}
+   */
   mode = "connecting";
   #stopped = false;
   #finished = false;
@@ -529,7 +595,7 @@ class TaskStream {
   }
 
   #connect() {
-    if (this.mode !== "polling" && this.mode !== "lost") this.#setMode("connecting");
+    if (this.mode !== "polling" && !this.#broken) this.#setMode("connecting");
     const source = new EventSource(this.api.url(`${this.path}/events`, { offset: this.next }));
     this.#source = source;
     this.#later(() => this.#fallBack(), CONNECT_MS);
@@ -552,8 +618,12 @@ class TaskStream {
   #fallBack() {
     this.#close();
     this.#polls = 0;
-    if (this.mode !== "lost") this.#setMode("polling");
+    if (!this.#broken) this.#setMode("polling");
     void this.#poll();
+  }
+
+  get #broken() {
+    return this.mode === "lost" || this.mode === "away";
   }
 
   async #poll() {
@@ -573,9 +643,11 @@ class TaskStream {
 
   /** @param {boolean} more whether the answer was full, so that the next part should be fetched at once */
   #afterPoll(more) {
+    const back = this.#broken;
     this.#setMode("polling");
     this.#polls += 1;
-    if (this.#polls >= POLLS_BEFORE_STREAM) this.#later(() => this.#connect(), POLL_MS);
+    if (back) this.#connect();
+    else if (this.#polls >= POLLS_BEFORE_STREAM) this.#later(() => this.#connect(), POLL_MS);
     else this.#later(() => void this.#poll(), more ? 50 : POLL_MS);
   }
 
@@ -597,7 +669,7 @@ class TaskStream {
     const problem = error instanceof Problem ? error : new Problem(0, {});
     if ([401, 403, 404].includes(problem.status)) this.on.problem(problem);
     else {
-      this.#setMode("lost");
+      this.#setMode(problem.status === 503 ? "away" : "lost");
       this.#later(() => void this.#poll(), POLL_MS);
     }
   }
@@ -645,7 +717,7 @@ class TaskStream {
  */
 
 export class SelfServicePopup extends HTMLElement {
-  static observedAttributes = ["api-base", "environment", "host", "service", "task", "handler"];
+  static observedAttributes = ["api-base", "environment", "host", "service", "task", "handler", "retry-of"];
 
   api = new Api("");
   /** @type {Session|null} */
@@ -968,21 +1040,24 @@ function problemScreen(popup, problem, again) {
     0: "No connection",
     403: "Not permitted",
     404: "Not found",
+    409: "Not now",
     429: "Too many requests",
     503: "The database is away",
   });
   const permanent = problem.status === 403 || problem.status === 404;
+  const away = isAway(problem);
   const hint =
     problem.status === 404
       ? "Ask the people who keep the rights, or look at what you may see."
-      : problem.status === 503 || problem.status === 0
-        ? "Actions that run already go on."
+      : away
+        ? "This page goes on by itself as soon as there is an answer."
         : null;
   popup.show({
     name: "problem",
     title: titles[problem.status] ?? "Something went wrong",
+    leave: away ? whenBack(popup.api, again) : () => {},
     body: [
-      notice(permanent ? "warning" : "critical", problem.message),
+      notice(permanent || away ? "warning" : "critical", problem.message),
       hint ? h("p", { class: "dim" }, hint) : null,
       h(
         "div",
@@ -1132,9 +1207,10 @@ function hostScreen(popup, view, asked, handler) {
     handler &&
     view.services
       .flatMap((one) => one.actions.map((action) => ({ one, action })))
-      .find(({ action }) => String(action.handler_id) === handler && action.can_run && !needsOwnTab(popup, action));
+      .find(({ action }) => String(action.handler_id) === handler && action.can_run && !action.paused && !needsOwnTab(popup, action));
   if (wanted) {
-    new ConfirmScreen(popup, target(wanted.one, wanted.action), () => void popup.open(again));
+    const retryOf = popup.getAttribute("retry-of") || null;
+    new ConfirmScreen(popup, { ...target(wanted.one, wanted.action), retryOf }, () => void popup.open(again));
     return;
   }
   const groups = host.hostgroups.length ? `host groups: ${host.hostgroups.join(", ")}` : "";
@@ -1188,9 +1264,11 @@ function actionCard(popup, action, run) {
   const look = action.risk === "read-only" ? "quiet" : "primary";
   const press = active
     ? button("Watch", () => void popup.openTask(active.id), "quiet", `Watch ${action.name}`)
-    : action.can_run
-      ? button("Run", run, look, `Run ${action.name}`)
-      : null;
+    : action.paused
+      ? h("span", { class: "pill warning" }, "Paused")
+      : action.can_run
+        ? button("Run", run, look, `Run ${action.name}`)
+        : null;
   return h(
     "li",
     { class: "action" },
@@ -1217,6 +1295,7 @@ function actionCard(popup, action, run) {
             active.step ? ` · ${active.step}` : null,
           )
         : null,
+      action.paused ? h("p", { class: "paused" }, `${pauseSentence(action.name, action.paused)}. Nothing new of it starts until it is resumed.`) : null,
       !action.can_run ? h("p", { class: "dim" }, "You may see this action, but not run it.") : null,
     ),
     press,
@@ -1285,8 +1364,9 @@ function needsOwnTab(popup, action) {
  * The task page shows one run only, so its actions open in the popup page.
  * @param {SelfServicePopup} popup @param {Target} target @param {string} environment
  */
-function openOwnTab(popup, { action, host, service }, environment) {
+function openOwnTab(popup, { action, host, service, retryOf }, environment) {
   const query = new URLSearchParams({ environment, host: host.name, service: service.name, handler: String(action.handler_id) });
+  if (retryOf) query.set("retry_of", retryOf);
   window.open(`${popup.wide ? "/popup" : location.pathname}?${query}`, "_blank", "noopener");
 }
 
@@ -1317,6 +1397,14 @@ function act(popup, target, asked) {
 
 const ATTACHED = "This action was running here already: you see that run, a second one was not started.";
 
+/**
+ * Enough of a task's id to tell runs apart.
+ * @param {string} id
+ */
+function short(id) {
+  return `${id.slice(0, 13)}…`;
+}
+
 /** @param {Target} target */
 function ids(target) {
   return { host_id: target.host.id, service_id: target.service.id, handler_id: target.action.handler_id };
@@ -1331,6 +1419,8 @@ class ConfirmScreen {
   #sending = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
+  /** Ends the wait for an answer. */
+  #giveUp = () => {};
   /** @type {Map<string, Field>} */
   #fields = new Map();
 
@@ -1340,6 +1430,7 @@ class ConfirmScreen {
     this.target = target;
     this.back = back;
     const { action, host, service } = target;
+    const limit = action.max_running === null ? "" : `at most ${action.max_running} at once`;
     this.command = h("pre", { class: "command", tabindex: 0, "aria-label": "Command" }, "…");
     this.answer = h("div", {});
     this.typed =
@@ -1367,11 +1458,14 @@ class ConfirmScreen {
       name: "confirm",
       title: action.name,
       environments: target.environments,
-      sub: `${host.name} · ${service.name}`,
+      sub: [host.name, service.name, target.retryOf ? `retry of ${short(target.retryOf)}` : ""].filter(Boolean).join(" · "),
       back,
       focus: fields[0] && fields[0] !== this.reason ? fields[0].input : this.run,
-      leave: () => clearTimeout(this.#timer),
-      footer: [`Time-out ${duration(action.timeout_seconds)} · recorded in the audit log`],
+      leave: () => {
+        clearTimeout(this.#timer);
+        this.#giveUp();
+      },
+      footer: [[`Time-out ${duration(action.timeout_seconds)}`, limit, "recorded in the audit log"].filter(Boolean).join(" · ")],
       body: [action.description ? h("p", { class: "dim" }, action.description) : null, form],
     });
     void this.#replan();
@@ -1391,6 +1485,7 @@ class ConfirmScreen {
   /** Asks the server for the command that the present values give, and for the nonce that stands for exactly it. */
   async #replan() {
     this.#turn += 1;
+    this.#giveUp();
     const turn = this.#turn;
     this.command.classList.add("stale");
     try {
@@ -1420,6 +1515,9 @@ class ConfirmScreen {
     else if (Object.keys(error.errors).length) {
       this.command.textContent = "Shown as soon as the values below are allowed.";
       this.#complain(error.errors);
+    } else if (isAway(error)) {
+      this.answer.replaceChildren(notice("warning", `${error.message} What you typed stays, and the page goes on by itself.`));
+      this.#giveUp = whenBack(this.popup.api, () => void this.#replan());
     } else
       this.answer.replaceChildren(
         notice(
@@ -1456,6 +1554,7 @@ class ConfirmScreen {
 
   async #send() {
     this.#sending = true;
+    this.#giveUp();
     this.#allow();
     this.answer.replaceChildren();
     try {
@@ -1465,6 +1564,7 @@ class ConfirmScreen {
         reason: this.reason.value().trim() || null,
         nonce: this.#plan?.nonce ?? null,
         typed_host: this.typed ? this.typed.value().trim() : null,
+        retry_of: this.target.retryOf ?? null,
         request_key: this.#requestKey,
       });
       this.popup.started(answer);
@@ -1485,6 +1585,10 @@ class ConfirmScreen {
       this.popup.problem(error, () => new ConfirmScreen(this.popup, this.target, this.back));
       return;
     }
+    if (isAway(error)) {
+      this.#unanswered(error);
+      return;
+    }
     this.#complain(error.errors);
     const { taskId } = error;
     this.answer.prepend(
@@ -1494,6 +1598,16 @@ class ConfirmScreen {
       this.#plan = null;
       if (!Object.keys(error.errors).length) void this.#replanQuietly();
     }
+  }
+
+  /**
+   * Nobody knows whether it was started. The same key may be sent again, so everything stays as it is.
+   * @param {Problem} error
+   */
+  #unanswered(error) {
+    const again = `Press “${this.run.textContent}” again: it starts once, even if the first press arrived.`;
+    this.answer.replaceChildren(notice("warning", `${error.message} Nothing that you typed is lost. ${again}`));
+    this.#giveUp = whenBack(this.popup.api, () => this.answer.replaceChildren(notice("plain", `There is an answer again. ${again}`)));
   }
 
   /** Renews the command below a message that should stay. */
@@ -1569,6 +1683,9 @@ class TaskScreen {
   #cancelling = false;
   #announced = "";
   #receivedEnd = false;
+  #left = false;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #later;
 
   /** @param {SelfServicePopup} popup @param {Task} task @param {string} remark */
   constructor(popup, task, remark) {
@@ -1576,6 +1693,8 @@ class TaskScreen {
     this.task = task;
     this.notices = h("div", {});
     this.head = h("div", { class: "row head" });
+    this.story = h("div", {});
+    this.waiting = h("div", {});
     this.bar = h(
       "div",
       { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 },
@@ -1593,8 +1712,8 @@ class TaskScreen {
       name: "task",
       title: task.handler.name,
       environments: task.environments,
-      sub: `${task.host.name} · ${task.service.name} · by ${task.requester} · ${task.id.slice(0, 13)}…`,
-      body: [this.notices, this.head, this.bar, this.steps, this.log.element, this.facts, this.after],
+      sub: `${task.host.name} · ${task.service.name} · by ${task.requester} · ${short(task.id)}`,
+      body: [this.notices, this.head, this.waiting, this.story, this.bar, this.steps, this.log.element, this.facts, this.after],
       footer: [
         this.count,
         this.follow,
@@ -1604,20 +1723,30 @@ class TaskScreen {
         this.#copyButton(),
       ],
       back: popup.wide ? null : () => this.#back(),
-      leave: () => this.stream.stop(),
+      leave: () => {
+        this.#left = true;
+        clearTimeout(this.#later);
+        this.stream.stop();
+      },
     });
     const offset = task.output_bytes > WHOLE_LOG_BYTES ? task.output_bytes - TAIL_BYTES : 0;
     if (offset) this.log.remark("The output is long: its last part is shown here, all of it is in Raw.");
-    this.stream = new TaskStream(popup.api, task.id, offset, {
+    this.stream = this.#followFrom(offset);
+    this.#update(task);
+    this.#logChanged();
+    this.#connectionChanged();
+  }
+
+  /** @param {number} offset */
+  #followFrom(offset) {
+    const { popup, task } = this;
+    return new TaskStream(popup.api, task.id, offset, {
       task: (fresh) => this.#update(fresh),
       chunk: (chunk, bytes) => this.log.add(chunk, bytes),
       end: () => this.#ended(),
       mode: () => this.#connectionChanged(),
       problem: (problem) => popup.problem(problem, () => void popup.openTask(task.id)),
     });
-    this.#update(task);
-    this.#logChanged();
-    this.#connectionChanged();
   }
 
   #back() {
@@ -1628,9 +1757,57 @@ class TaskScreen {
   #update(task) {
     this.task = task;
     this.#drawHead();
+    this.#drawWaiting();
+    this.#drawStory();
     this.#drawProgress();
     this.#drawAfter();
     this.#announce();
+  }
+
+  #drawWaiting() {
+    const { task } = this;
+    const sentence = task.state === "queued" && task.waiting_reason ? `Waiting: ${task.waiting_reason}.` : "";
+    if (this.waiting.textContent === sentence) return;
+    this.waiting.replaceChildren(...(sentence ? [notice("warning", sentence)] : []));
+  }
+
+  /** What the result means, and the runs before and after this one that did the same. */
+  #drawStory() {
+    const { task } = this;
+    const key = [task.state, task.result, task.late, task.repeat, task.retried_as].join("|");
+    if (this.story.dataset.key === key) return;
+    this.story.dataset.key = key;
+    const story = task.state === "finished" ? storyOf(task) : "";
+    const repeated =
+      task.repeat === "due"
+        ? "The action can be repeated without harm, so it is being run again by itself."
+        : task.repeat === "started"
+          ? "The action can be repeated without harm, so it was run again by itself."
+          : "";
+    const told = [story, repeated].filter(Boolean).join(" ");
+    this.story.replaceChildren(
+      ...(told ? [notice(task.result === "lost" ? "warning" : "plain", told)] : []),
+      ...(task.retry_of || task.retried_as ? [this.#chain()] : []),
+    );
+  }
+
+  #chain() {
+    const { task } = this;
+    const attempt = task.attempt > 1 ? `Attempt ${task.attempt}, started by itself · ` : "";
+    return h(
+      "p",
+      { class: "dim chain" },
+      attempt,
+      ...(task.retry_of ? ["Retry of ", this.#linkTo(task.retry_of)] : []),
+      task.retry_of && task.retried_as ? " · " : null,
+      ...(task.retried_as ? ["Retried as ", this.#linkTo(task.retried_as)] : []),
+    );
+  }
+
+  /** @param {string} id */
+  #linkTo(id) {
+    if (this.popup.wide) return h("a", { href: `/tasks/${encodeURIComponent(id)}` }, short(id));
+    return button(short(id), () => void this.popup.openTask(id), "link");
   }
 
   #drawHead() {
@@ -1651,7 +1828,7 @@ class TaskScreen {
       task.started_at && task.finished_at ? `took ${duration((Date.parse(task.finished_at) - Date.parse(task.started_at)) / 1000)}` : "";
     const side =
       task.state === "finished"
-        ? h("span", { class: "dim" }, [took, task.late ? "delivered late" : ""].filter(Boolean).join(" · "))
+        ? h("span", { class: "dim" }, took)
         : this.#cancelControl();
     // The buttons keep the focus where nothing but the time has changed.
     const key = [pill.className, word, detail, task.cancel_requested_at, task.can_cancel, this.#cancelling, took].join("|");
@@ -1688,7 +1865,7 @@ class TaskScreen {
       const answer = await this.popup.api.post(`/tasks/${encodeURIComponent(this.task.id)}/cancel`, {});
       this.#update(answer.task);
     } catch (error) {
-      this.notices.replaceChildren(notice("critical", error instanceof Problem ? error.message : String(error)));
+      this.notices.replaceChildren(notice(isAway(error) ? "warning" : "critical", error instanceof Problem ? error.message : String(error)));
       this.#drawHead();
     }
   }
@@ -1716,16 +1893,12 @@ class TaskScreen {
         );
       }),
     );
-    const waiting = this.notices.querySelector(".waiting");
-    if (task.state === "queued" && task.waiting_reason && !waiting)
-      this.notices.append(h("div", { class: "notice warning waiting", role: "status" }, `Waiting: ${task.waiting_reason}.`));
-    else if (task.state !== "queued" || !task.waiting_reason) waiting?.remove();
   }
 
   #drawAfter() {
     const { task } = this;
     const finished = task.state === "finished";
-    const key = `${finished}`;
+    const key = `${finished} ${task.can_run}`;
     this.facts.textContent = finished
       ? [
           task.started_at && task.finished_at ? `${timeOfDay(task.started_at)} to ${timeOfDay(task.finished_at)}` : "",
@@ -1751,8 +1924,9 @@ class TaskScreen {
         const view = /** @type {HostView} */ (await popup.api.get("/popup", asked));
         const service = view.kind === "host" ? view.services.find((one) => one.id === task.service.id) : undefined;
         const action = service?.actions.find((one) => one.handler_id === task.handler.id && one.can_run);
-        if (service && action) {
-          const target = { host: view.host, environments: view.host.environments, service, action };
+        if (action?.paused) this.notices.replaceChildren(notice("warning", `${pauseSentence(action.name, action.paused)}.`));
+        else if (service && action) {
+          const target = { host: view.host, environments: view.host.environments, service, action, retryOf: task.id };
           if (needsOwnTab(popup, action)) openOwnTab(popup, target, "");
           else new ConfirmScreen(popup, target, () => void popup.openTask(task.id));
         } else throw new Problem(404, { detail: "This action is no longer assigned to the service, or you may not run it any more." });
@@ -1765,6 +1939,31 @@ class TaskScreen {
     this.#receivedEnd = true;
     this.log.finish(this.log.lines === 0);
     this.#logChanged();
+    this.#watchLost();
+  }
+
+  /** A lost run may be run again by itself, and its manager may come back with the real result. */
+  #watchLost() {
+    const { task } = this;
+    const since = Date.now() + this.popup.api.skew - Date.parse(task.finished_at ?? task.created_at);
+    if (task.result !== "lost" || since > LATE_MS || this.#left) return;
+    this.#later = setTimeout(() => void this.#lookAgain(), task.repeat === "due" ? POLL_MS : HIDDEN_POLL_MS);
+  }
+
+  async #lookAgain() {
+    try {
+      const fresh = document.hidden ? this.task : await this.popup.api.get(`/tasks/${encodeURIComponent(this.task.id)}`);
+      if (this.#left) return;
+      if (fresh.result === "lost") this.#update(fresh);
+      else {
+        this.#receivedEnd = false;
+        this.stream = this.#followFrom(this.stream.next);
+        return;
+      }
+    } catch {
+      // The next look tells.
+    }
+    this.#watchLost();
   }
 
   #announce() {
@@ -1798,11 +1997,13 @@ class TaskScreen {
       hidden: "",
       connecting: "connecting…",
       polling: "asking every 2 s",
-      lost: "connection lost, trying again",
+      lost: "The connection is lost. The run goes on, and so does this page as soon as there is an answer.",
+      away: "The database is away. The run goes on, and so does this page as soon as it is back.",
     };
     this.connection.textContent = words[mode];
-    this.connection.classList.toggle("lost", mode === "lost");
-    if (mode === "lost") this.popup.announce("The connection is lost. The run goes on; trying again.");
+    const broken = mode === "lost" || mode === "away";
+    this.connection.classList.toggle("lost", broken);
+    if (broken) this.popup.announce(words[mode]);
   }
 
   #copyButton() {
@@ -1865,7 +2066,7 @@ h2{font-size:12px;color:var(--dim);font-weight:600;margin:0 0 8px}
 p{margin:0}.dim{color:var(--dim)}
 ul,ol{list-style:none;margin:0;padding:0}
 .action{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:12px;padding:10px 12px;border:1px solid var(--line);border-radius:6px;background:var(--raise);align-items:center}
-.action+.action{margin-top:8px}.action .dim,.action .now{font-size:12px}.name{font-weight:600}.now{color:var(--running)}
+.action+.action{margin-top:8px}.action .dim,.action .now{font-size:12px}.name{font-weight:600}.now{color:var(--running)}.action .paused{font-size:12px;color:var(--warning);margin-top:4px}.action .pill{font-size:12px;padding:2px 10px}
 .risk{margin-left:8px;font-size:11px;font-weight:600;color:var(--critical)}
 .dots{display:inline-flex;gap:3px;margin-right:6px;vertical-align:middle}.dots i{width:8px;height:8px;border-radius:2px;background:var(--edge)}
 .dots .ok{background:var(--ok)}.dots .warning{background:var(--warning);border-radius:50%}.dots .critical{background:var(--critical);clip-path:polygon(50% 0,100% 100%,0 100%)}
@@ -1904,7 +2105,7 @@ pre,.log,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-size
 .line.err{border-color:var(--warning)}.line.err,.line.err b{color:var(--warning)}.line.sys{border-color:var(--running)}.line.sys,.line.sys b{color:var(--running)}.line.sys .text{font-style:italic}
 .bold{font-weight:700}.faint{opacity:.75}.italic{font-style:italic}.underline{text-decoration:underline}
 .colour-0{color:var(--dim)}.colour-1{color:var(--critical)}.colour-2{color:var(--ok)}.colour-3{color:var(--warning)}.colour-4{color:var(--running)}.colour-5{color:var(--purple)}.colour-6{color:var(--cyan)}.colour-7{color:var(--text)}
-.facts{font-size:12px}.facts:empty,.after:empty{display:none}
+.facts,.chain{font-size:12px}.chain button.link{font-size:12px}.notice+.chain{margin-top:8px}.facts:empty,.after:empty{display:none}
 footer{padding:10px 16px;border-top:1px solid var(--line);display:flex;flex-wrap:wrap;gap:4px 12px;align-items:center;font-size:12px;color:var(--dim)}footer .space{flex:1}
 footer button.link,footer a{font-size:12px;color:var(--dim)}footer button.link:hover,footer a:hover{color:var(--text)}.connection.lost{color:var(--warning);font-weight:600;flex-basis:100%;order:-1}
 dialog{border:1px solid var(--line);border-radius:8px;background:var(--card);color:var(--text);padding:16px 20px;max-width:min(360px,90vw)}dialog::backdrop{background:rgb(0 0 0/.5)}

@@ -3,7 +3,7 @@
 use super::event_handlers::Risk;
 use super::{ByteaArray, TextArray};
 use crate::access::Verb;
-use crate::db::schema::{event_handlers, hosts, services, tasks};
+use crate::db::schema::{event_handlers, hosts, services, tasks, workers};
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
 use diesel::expression::SqlLiteral;
@@ -200,6 +200,18 @@ pub struct Task {
     /// SHA-256 of its plugin as it was there when the task was asked for; only one of these may run. Empty: any.
     #[diesel(deserialize_as = ByteaArray)]
     pub plugin_hashes: Vec<Vec<u8>>,
+    /// Lost, and to be started again by a manager.
+    pub repeat_due: bool,
+}
+
+/// The task that does another one again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = tasks, check_for_backend(Pg))]
+pub struct Retry {
+    /// The task.
+    pub id: Uuid,
+    /// More than 1: a manager started it, without a person.
+    pub attempt: i16,
 }
 
 /// What a list of tasks is restricted to; `None` and empty mean any.
@@ -219,6 +231,8 @@ pub struct TaskFilter {
     pub handler: Option<String>,
     /// Requester's name.
     pub requester: Option<String>,
+    /// Name of the manager that has it or had it last.
+    pub manager: Option<String>,
     /// Only those that ended in trouble.
     pub troubled: bool,
     /// Only those older than this one.
@@ -256,6 +270,10 @@ impl TaskFilter {
         }
         if let Some(requester) = &self.requester {
             query = query.filter(tasks::requester.eq(requester.clone()));
+        }
+        if let Some(manager) = &self.manager {
+            let ids = workers::table.filter(workers::name.eq(manager.clone())).select(workers::id.nullable());
+            query = query.filter(tasks::workers_id.eq_any(ids));
         }
         if self.troubled {
             query = query.filter(tasks::result.eq_any(TROUBLE));
@@ -304,11 +322,11 @@ impl Task {
     }
 
     /// The newest task that does this one again, if any.
-    pub fn retried_as(&self, connection: &mut PgConnection) -> QueryResult<Option<Uuid>> {
+    pub fn retried_as(&self, connection: &mut PgConnection) -> QueryResult<Option<Retry>> {
         tasks::table
             .filter(tasks::retry_of.eq(self.id))
             .order(tasks::id.desc())
-            .select(tasks::id)
+            .select(Retry::as_select())
             .first(connection)
             .optional()
     }

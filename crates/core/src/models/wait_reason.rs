@@ -25,10 +25,10 @@ pub enum WaitReason {
         /// Its tags.
         tags: Vec<String>,
     },
-    /// Those that serve the host were told to take no tasks.
+    /// Those that serve the host, or all there are, were told to take no tasks.
     Draining {
         /// The host.
-        host: String,
+        host: Option<String>,
     },
     /// The handler is paused; the text says since when, by whom and why.
     Paused(String),
@@ -60,6 +60,11 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
+    /// Why no task would start anywhere; `None`: some manager takes tasks.
+    pub fn of_all(connection: &mut PgConnection) -> QueryResult<Option<Self>> {
+        Ok(Self::of_managers(Worker::available(connection, &[])?, None))
+    }
+
     /// Why tasks on this host would not start, whatever their handler; `None`: some manager takes them.
     pub fn of_host(connection: &mut PgConnection, host: &Host) -> QueryResult<Option<Self>> {
         let available = Worker::available(connection, &host.tags)?;
@@ -100,14 +105,14 @@ impl WaitReason {
     }
 
     fn of_managers(available: Available, host: Option<&Host>) -> Option<Self> {
-        let name = || host.map(|host| host.name.clone()).unwrap_or_default();
+        let name = host.map(|host| host.name.clone());
         match available {
             Available { alive: 0, .. } => Some(Self::NoManager),
             Available { serving: 0, .. } => Some(Self::NotServed {
-                host: name(),
+                host: name.unwrap_or_default(),
                 tags: host.map(|host| host.tags.clone()).unwrap_or_default(),
             }),
-            Available { taking: 0, .. } => Some(Self::Draining { host: name() }),
+            Available { taking: 0, .. } => Some(Self::Draining { host: name }),
             _ => None,
         }
     }
@@ -146,7 +151,10 @@ impl fmt::Display for WaitReason {
                 let word = if tags.len() == 1 { "tag" } else { "tags" };
                 write!(f, "no plugins manager serves {host}: none has the {word} {}", tags.join(", "))
             }
-            Self::Draining { host } => write!(f, "every plugins manager that serves {host} is being drained"),
+            Self::Draining { host: Some(host) } => {
+                write!(f, "every plugins manager that serves {host} is being drained")
+            }
+            Self::Draining { host: None } => f.write_str("every plugins manager is being drained"),
             Self::Paused(text) => f.write_str(text),
             Self::HandlerLimit { handler, running, limit } => {
                 write!(f, "{running} of {limit} runs of {handler} are under way")

@@ -207,6 +207,11 @@ impl Worker {
         .load(connection)
     }
 
+    /// Whether it could run tasks of a host with these tags.
+    pub fn serves(&self, tags: &[String]) -> bool {
+        tags.iter().all(|tag| self.tags.contains(tag))
+    }
+
     /// Whether it was heard of in time; by this program's clock, so for display only.
     pub fn is_alive(&self) -> bool {
         self.alive_until > Utc::now()

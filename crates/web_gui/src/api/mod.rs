@@ -15,7 +15,7 @@ mod tasks;
 use actix_web::web;
 
 pub use command_text::command_text;
-pub use popup::NO_MANAGER;
+pub use popup::would_wait;
 
 /// The URLs of this module, in scope `/api/v1`.
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -3,7 +3,6 @@
 use super::command_text::command_text;
 use super::input;
 use super::shapes::EnvironmentShape;
-use super::tasks::refuse_paused;
 use crate::auth::Signed;
 use crate::error::AppResult;
 use crate::state::AppState;
@@ -59,7 +58,6 @@ pub(super) async fn create(
                 Uuid::nil(),
                 Utc::now(),
             )?;
-            refuse_paused(&plan.handler)?;
             let nonce = confirmations::remember(connection, signed.user.id, plan.hash())?;
             Ok(PlanShape::new(plan, nonce))
         })

@@ -8,7 +8,7 @@
 //!   service is selected then, and `notice` says why.
 
 use super::hosts::{briefs, page};
-use super::shapes::{HostBrief, HostPage, TaskBrief};
+use super::shapes::{HostBrief, HostPage, TaskBrief, Time};
 use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::state::AppState;
@@ -25,11 +25,13 @@ use selfservice_core::models::workers::Worker;
 use selfservice_core::names;
 use serde::{Deserialize, Serialize};
 
-/// Said where actions are offered while no manager would run them.
-pub const NO_MANAGER: &str =
-    "No plugins manager is running. An action that you start now waits until one is there.";
-
-const UNTIL_THEN: &str = "An action that you start now waits until one is there.";
+/// What is said where actions are offered that would not start.
+pub fn would_wait(reason: &WaitReason) -> String {
+    let reason = reason.to_string();
+    let mut letters = reason.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}. An action that you start now waits until one takes it.", letters.as_str())
+}
 
 /// Hosts that one answer lists at most.
 const PAGE: i64 = 50;
@@ -74,6 +76,7 @@ struct HostShape {
 #[derive(Debug, Serialize)]
 struct Managers {
     alive: i64,
+    /// Why actions on this host would wait.
     sentence: Option<String>,
 }
 
@@ -101,7 +104,27 @@ struct ActionShape {
     recent: Vec<Severity>,
     typical_seconds: Option<f64>,
     active_task: Option<TaskBrief>,
-    paused: Option<String>,
+    /// So many run at once, on all hosts together.
+    max_running: Option<i32>,
+    paused: Option<PauseShape>,
+}
+
+/// Why an action is not offered for a while.
+#[derive(Debug, Serialize)]
+struct PauseShape {
+    at: Time,
+    by: String,
+    reason: String,
+}
+
+impl PauseShape {
+    fn of(handler: &EventHandler) -> Option<Self> {
+        Some(Self {
+            at: Time(handler.paused_at?),
+            by: handler.paused_by.clone()?,
+            reason: handler.paused_reason.clone()?,
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -209,7 +232,7 @@ fn host_view(
         .map(|service| actions.of_service(service, asked))
         .collect();
     let unknown = !asked.is_empty() && !services.iter().any(|service| service.selected);
-    let managers = Managers::of_host(connection, &host)?;
+    let alive = Worker::alive_count(connection)?;
     Ok(HostView {
         notice: unknown.then(|| format!("{} has no service '{asked}'.", host.name)),
         services,
@@ -218,20 +241,12 @@ fn host_view(
             .iter()
             .map(TaskBrief::new)
             .collect(),
-        managers,
+        managers: Managers {
+            alive,
+            sentence: WaitReason::of_host(connection, &host)?.map(|reason| would_wait(&reason)),
+        },
         host: HostShape { description: host.description.clone(), brief: HostBrief::new(host, placement) },
     })
-}
-
-impl Managers {
-    fn of_host(connection: &mut PgConnection, host: &Host) -> AppResult<Self> {
-        let sentence = WaitReason::of_host(connection, host)?.map(|reason| {
-            let reason = reason.to_string();
-            let (first, rest) = reason.split_at(reason.len().min(1));
-            format!("{}{rest}. {UNTIL_THEN}", first.to_uppercase())
-        });
-        Ok(Self { alive: Worker::available(connection, &host.tags)?.taking, sentence })
-    }
 }
 
 /// What the actions of one host are made from.
@@ -272,11 +287,11 @@ impl Actions<'_> {
             .find(|task| task.services_id == Some(service.id) && task.event_handlers_id == Some(handler.id));
         // A definition that cannot be read must not hide the other actions; planning it says what is wrong.
         let parameters = handler.parameters().unwrap_or_default();
+        let paused = PauseShape::of(&handler);
         ActionShape {
             handler_id: handler.id,
             risk,
             confirmation: risk.into(),
-            paused: handler.pause_text().map(|text| format!("{text}.")),
             can_run: self.access.may(Verb::Run, self.placement, &handler),
             name: handler.name,
             description: handler.description,
@@ -287,6 +302,8 @@ impl Actions<'_> {
             recent: history.map(oldest_first).unwrap_or_default(),
             typical_seconds: history.and_then(|row| row.typical_seconds),
             active_task: active.map(TaskBrief::new),
+            max_running: handler.max_running,
+            paused,
         }
     }
 }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::logs::{Chunk, Stream};
-use selfservice_core::models::tasks::{Identity, Origin, Severity, Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{Identity, Origin, Retry, Severity, Task, TaskResult, TaskState};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -173,7 +173,27 @@ pub struct Circumstances {
     /// Why it has not started.
     pub waiting_reason: Option<String>,
     /// The newest task that does it again.
-    pub retried_as: Option<Uuid>,
+    pub retried_as: Option<Retry>,
+}
+
+/// Whether a lost task is done again without a person.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Repeat {
+    /// A manager will start it again.
+    Due,
+    /// A manager has: `retried_as`.
+    Started,
+}
+
+impl Repeat {
+    fn of(due: bool, retry: Option<Retry>) -> Option<Self> {
+        match retry {
+            _ if due => Some(Self::Due),
+            Some(retry) if retry.attempt > 1 => Some(Self::Started),
+            _ => None,
+        }
+    }
 }
 
 /// `Task`: everything about one.
@@ -206,6 +226,7 @@ pub struct TaskShape {
     retry_of: Option<Uuid>,
     attempt: i16,
     retried_as: Option<Uuid>,
+    repeat: Option<Repeat>,
     page_url: String,
 }
 
@@ -244,7 +265,8 @@ impl TaskShape {
             waiting_reason: around.waiting_reason,
             retry_of: task.retry_of,
             attempt: task.attempt,
-            retried_as: around.retried_as,
+            retried_as: around.retried_as.map(|retry| retry.id),
+            repeat: Repeat::of(task.repeat_due, around.retried_as),
         }
     }
 }

@@ -20,6 +20,7 @@ use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use selfservice_core::models::visible::Viewer;
 use selfservice_core::plan::Requester;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;
@@ -132,26 +133,38 @@ impl FromRequest for Signed {
     }
 }
 
-/// A form that a signed-in person sent from one of our pages: its `csrf_token` was checked.
-pub struct SignedForm(pub Signed);
-
-#[derive(serde::Deserialize)]
-struct TokenField {
-    csrf_token: String,
+/// A form that a signed-in person sent from one of our pages: its `csrf_token` was checked. `F` are its other fields.
+pub struct SignedForm<F = NoFields> {
+    /// Who sent it.
+    pub signed: Signed,
+    /// What it holds besides the token.
+    pub fields: F,
 }
 
-impl FromRequest for SignedForm {
+/// The fields of a form that is a button and nothing else.
+#[derive(serde::Deserialize)]
+pub struct NoFields {}
+
+#[derive(serde::Deserialize)]
+struct WithToken<F> {
+    csrf_token: String,
+    #[serde(flatten)]
+    fields: F,
+}
+
+impl<F: DeserializeOwned + 'static> FromRequest for SignedForm<F> {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, AppResult<Self>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        let form = web::Form::<TokenField>::from_request(&request, payload);
+        let form = web::Form::<WithToken<F>>::from_request(&request, payload);
         Box::pin(async move {
             let signed = authenticate(&request).await?;
             let form = form.await.map_err(|_| AppError::BadRequest("The form is incomplete.".to_owned()))?;
-            signed.brought(Some(&form.csrf_token))?;
-            Ok(Self(signed))
+            let WithToken { csrf_token, fields } = form.into_inner();
+            signed.brought(Some(&csrf_token))?;
+            Ok(Self { signed, fields })
         })
     }
 }

@@ -15,4 +15,6 @@ pub struct ErrorPage {
     pub detail: String,
     /// Whether trying again may help.
     pub retry: bool,
+    /// Whether the page may load itself again as soon as the database is back: it changes nothing.
+    pub resumes: bool,
 }

@@ -1,8 +1,10 @@
 //! Event handlers: what each does, its rules, and its last runs.
 
-use super::{List, paged};
+use super::{List, administer, paged, see};
+use crate::api::input;
+use crate::auth::SignedForm;
 use crate::error::{AppError, AppResult};
-use crate::page::{self, Named, Page, Reader, TaskRow, html};
+use crate::page::{self, Named, Page, Reader, TaskRow, When, html};
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use anyhow::Context as _;
@@ -10,7 +12,9 @@ use askama::Template;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::event_handlers::{EventHandler, Parameter, Risk};
 use selfservice_core::models::tasks::{Task, TaskFilter};
-use selfservice_core::models::visible;
+use selfservice_core::models::visible::{self, Viewer};
+use serde::Deserialize;
+use serde_json::json;
 
 /// Tasks that the page of one handler shows.
 const RUNS: i64 = 10;
@@ -30,12 +34,16 @@ struct HandlerRow {
     plugin: String,
     risk: &'static str,
     timeout: String,
+    limit: Option<i32>,
+    paused: bool,
     description: String,
 }
 
 impl From<EventHandler> for HandlerRow {
     fn from(handler: EventHandler) -> Self {
         Self {
+            limit: handler.max_running,
+            paused: handler.paused_at.is_some(),
             id: handler.id,
             name: handler.name,
             plugin: handler.plugin,
@@ -70,6 +78,7 @@ pub async fn list(
 #[template(path = "event_handlers/show.html")]
 struct HandlerShow {
     page: Page,
+    may_pause: bool,
     handler: HandlerView,
     parameters: Vec<ParameterRow>,
     services: Vec<Named>,
@@ -77,7 +86,10 @@ struct HandlerShow {
 }
 
 struct HandlerView {
+    id: i64,
     name: String,
+    pause: Option<PauseView>,
+    limit: Option<i32>,
     description: String,
     plugin: String,
     arguments: Vec<String>,
@@ -90,9 +102,28 @@ struct HandlerView {
     revision: i32,
 }
 
+struct PauseView {
+    since: When,
+    by: String,
+    reason: String,
+}
+
+impl PauseView {
+    fn of(handler: &EventHandler) -> Option<Self> {
+        Some(Self {
+            since: handler.paused_at?.into(),
+            by: handler.paused_by.clone()?,
+            reason: handler.paused_reason.clone()?,
+        })
+    }
+}
+
 impl From<EventHandler> for HandlerView {
     fn from(handler: EventHandler) -> Self {
         Self {
+            id: handler.id,
+            pause: PauseView::of(&handler),
+            limit: handler.max_running,
             name: handler.name,
             description: handler.description,
             plugin: handler.plugin,
@@ -137,14 +168,15 @@ impl From<Parameter> for ParameterRow {
 /// One handler, if the reader may see it on some host.
 pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let (signed, id) = (reader.signed.clone(), id.into_inner());
-    let (handler, services, runs) = state
+    let (may_pause, handler, services, runs) = state
         .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
+            let access = signed.access(connection)?;
+            let viewer = Viewer::new(signed.user.id, &access);
             let handler = visible::handler(connection, viewer, id)?.ok_or(AppError::NotFound)?;
             let services = visible::services_of_handler(connection, viewer, id)?;
             let filter = TaskFilter { event_handlers_id: Some(id), ..TaskFilter::default() };
             let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
-            Ok((handler, services, runs))
+            Ok((access.is_admin(), handler, services, runs))
         })
         .await?;
     let parameters = handler
@@ -152,11 +184,59 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
         .with_context(|| format!("while reading the parameters of the handler '{}'", handler.name))?;
     html(&HandlerShow {
         page: reader.page(&handler.name, "event_handlers"),
+        may_pause,
         handler: handler.into(),
         parameters: parameters.into_iter().map(ParameterRow::from).collect(),
         services: services.into_iter().map(Named::from).collect(),
         runs: runs.into_iter().map(TaskRow::from).collect(),
     })
+}
+
+/// What is asked for before a handler is paused.
+#[derive(Deserialize)]
+pub struct PauseForm {
+    reason: String,
+}
+
+/// Refuses new requests for a handler and lets those wait that are queued. Pausing it twice keeps the first reason.
+pub async fn pause(
+    state: web::Data<AppState>,
+    id: web::Path<i64>,
+    form: SignedForm<PauseForm>,
+) -> AppResult<HttpResponse> {
+    let (id, PauseForm { reason }) = (id.into_inner(), form.fields);
+    administer(&state, form.signed, "handler.pause", move |connection, signed| {
+        let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
+        let reason = input::reason(Some(reason))?.ok_or_else(|| {
+            AppError::BadRequest("Say why the handler is to be paused: others will read it.".to_owned())
+        })?;
+        if EventHandler::pause(connection, id, &signed.user.name, &reason)? {
+            let mut audit = signed.audit("handler.pause", &handler.name);
+            audit.detail = json!({ "reason": reason });
+            audit.insert(connection)?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(see(&format!("/event_handlers/{id}")))
+}
+
+/// Lets a paused handler go on.
+pub async fn resume(
+    state: web::Data<AppState>,
+    id: web::Path<i64>,
+    form: SignedForm,
+) -> AppResult<HttpResponse> {
+    let id = id.into_inner();
+    administer(&state, form.signed, "handler.resume", move |connection, signed| {
+        let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
+        if EventHandler::resume(connection, id)? {
+            signed.audit("handler.resume", &handler.name).insert(connection)?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(see(&format!("/event_handlers/{id}")))
 }
 
 /// What a parameter accepts, for people.

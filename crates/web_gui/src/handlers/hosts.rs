@@ -1,6 +1,7 @@
 //! Hosts, and what is effective on each.
 
 use super::{List, host_rows, variables};
+use crate::api;
 use crate::error::AppResult;
 use crate::lookup;
 use crate::page::{self, Badge, HostRow, Named, Page, Reader, TaskRow, Variable, encoded, html};
@@ -12,6 +13,8 @@ use selfservice_core::db::PgConnection;
 use selfservice_core::models::effective;
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::tasks::{Task, TaskFilter};
+use selfservice_core::models::wait_reason::WaitReason;
+use selfservice_core::models::workers::{Worker, WorkerState};
 
 /// Tasks that the page of one host shows.
 const RUNS: i64 = 10;
@@ -65,6 +68,16 @@ struct HostView {
     environments: Vec<Badge>,
     hostgroups: Vec<Named>,
     variables: Vec<Variable>,
+    tags: Vec<String>,
+    limit: Option<i32>,
+    managers: Vec<Manager>,
+    waits: Option<String>,
+}
+
+/// A manager that serves the host.
+struct Manager {
+    name: String,
+    draining: bool,
 }
 
 struct EffectiveService {
@@ -109,11 +122,24 @@ impl HostView {
             environments: page::badges(placement),
             hostgroups: page::hostgroups(placement),
             variables: variables("HOST", host.variables()),
+            waits: WaitReason::of_host(connection, &host)?.map(|reason| api::would_wait(&reason)),
+            managers: managers(connection, &host)?,
+            tags: host.tags,
+            limit: host.max_running,
             name: host.name,
             address: host.address,
             description: host.description,
         })
     }
+}
+
+/// The managers that live and serve the host.
+fn managers(connection: &mut PgConnection, host: &Host) -> AppResult<Vec<Manager>> {
+    let serving = |worker: &Worker| {
+        matches!(worker.state(), WorkerState::Alive | WorkerState::Draining) && worker.serves(&host.tags)
+    };
+    let workers = Worker::recent(connection)?.into_iter().filter(serving);
+    Ok(workers.map(|worker| Manager { name: worker.name, draining: worker.draining }).collect())
 }
 
 fn effective_services(

@@ -14,14 +14,17 @@ pub mod sign_in;
 pub mod start;
 pub mod tasks;
 
-use crate::api::input;
-use crate::error::AppResult;
+use crate::api::{self, input};
+use crate::auth::Signed;
+use crate::error::{AppError, AppResult};
 use crate::page::{self, HostRow, Reader, Variable, cut};
 use crate::state::AppState;
+use actix_web::HttpResponse;
+use actix_web::http::header;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::hosts::Host;
 use selfservice_core::models::visible::Viewer;
-use selfservice_core::models::workers::Worker;
+use selfservice_core::models::wait_reason::WaitReason;
 use serde::Deserialize;
 
 /// What restricts a list, and where its page begins.
@@ -87,8 +90,31 @@ fn variables(owner: &str, pairs: Vec<(String, String)>) -> Vec<Variable> {
         .collect()
 }
 
+/// Does in one transaction what only those may do who may change everything: for others there is nothing here. A
+/// refusal is kept in the audit log as `{action}.refuse`.
+async fn administer<T: Send + 'static>(
+    state: &AppState,
+    signed: Signed,
+    action: &'static str,
+    work: impl FnOnce(&mut PgConnection, &Signed) -> AppResult<T> + Send + 'static,
+) -> AppResult<T> {
+    state
+        .transaction(move |connection| {
+            if signed.access(connection)?.is_admin() {
+                return work(connection, &signed).map(Ok);
+            }
+            signed.audit(&format!("{action}.refuse"), "").insert(connection)?;
+            Ok(Err(AppError::NotFound))
+        })
+        .await?
+}
+
+/// Leads the browser from a form that was done to the page that shows it.
+fn see(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
+}
+
 /// What to tell readers when nothing takes tasks.
 fn manager_sentence(connection: &mut PgConnection) -> AppResult<Option<String>> {
-    let alive = Worker::alive_count(connection)?;
-    Ok((alive == 0).then(|| crate::api::NO_MANAGER.to_owned()))
+    Ok(WaitReason::of_all(connection)?.map(|reason| api::would_wait(&reason)))
 }

@@ -17,6 +17,7 @@ struct Popup {
     service: String,
     task: String,
     handler: String,
+    retry_of: String,
     foreign_frame: bool,
 }
 
@@ -33,6 +34,8 @@ pub struct Asked {
     task: String,
     #[serde(default)]
     handler: String,
+    #[serde(default)]
+    retry_of: String,
 }
 
 /// The page.
@@ -45,6 +48,7 @@ pub async fn show(request: HttpRequest, asked: web::Query<Asked>) -> AppResult<H
         service: asked.service,
         task: asked.task,
         handler: asked.handler,
+        retry_of: asked.retry_of,
         foreign_frame: security::is_foreign_frame(request.headers()),
     })
 }

@@ -115,7 +115,7 @@ pub async fn link_submit(
 
 /// Signs out.
 pub async fn sign_out(state: web::Data<AppState>, form: SignedForm) -> AppResult<HttpResponse> {
-    sign_in::sign_out(&state, form.0).await?;
+    sign_in::sign_out(&state, form.signed).await?;
     Ok(HttpResponse::SeeOther()
         .insert_header(state.cookie.clear())
         .insert_header((header::LOCATION, "/signin"))

@@ -9,8 +9,9 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use selfservice_core::models::audit::AuditEntry;
 use selfservice_core::models::hosts::Placement;
-use selfservice_core::models::tasks::{self, Task, TaskState};
+use selfservice_core::models::tasks::{self, Retry, Task, TaskState};
 use selfservice_core::models::workers::Worker;
+use selfservice_core::queue::MAX_ATTEMPTS;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -50,6 +51,8 @@ pub struct TaskFilter {
     #[serde(deserialize_with = "input::strict_text")]
     requester: String,
     #[serde(deserialize_with = "input::strict_text")]
+    manager: String,
+    #[serde(deserialize_with = "input::strict_text")]
     after: String,
 }
 
@@ -64,6 +67,7 @@ impl TaskFilter {
             service: given(&self.service),
             handler: given(&self.handler),
             requester: given(&self.requester),
+            manager: given(&self.manager),
             before: before.map_err(|_| AppError::BadRequest("The list cannot begin there.".to_owned()))?,
             ..tasks::TaskFilter::default()
         })
@@ -76,6 +80,7 @@ impl TaskFilter {
             ("service", &self.service),
             ("handler", &self.handler),
             ("requester", &self.requester),
+            ("manager", &self.manager),
         ];
         page::next_url("/tasks", &fields, after)
     }
@@ -128,6 +133,12 @@ struct TaskView {
     finished_at: Option<When>,
     late: bool,
     manager: Option<String>,
+    epoch: Option<i64>,
+    attempt: i16,
+    max_attempts: i16,
+    retry_of: Option<Uuid>,
+    retried_as: Option<Retry>,
+    repeat_due: bool,
     requester: String,
     identity: &'static str,
     origin: &'static str,
@@ -161,8 +172,9 @@ pub async fn show(
                 Some(worker) => Worker::find(connection, worker)?.map(|worker| worker.name),
                 None => None,
             };
+            let retried_as = task.retried_as(connection)?;
             let audit = AuditEntry::of_task(connection, id)?;
-            Ok((TaskView::new(task, &placement, manager), audit))
+            Ok((TaskView::new(task, &placement, manager, retried_as), audit))
         })
         .await?;
     html(&TaskShow {
@@ -174,7 +186,7 @@ pub async fn show(
 }
 
 impl TaskView {
-    fn new(task: Task, placement: &Placement, manager: Option<String>) -> Self {
+    fn new(task: Task, placement: &Placement, manager: Option<String>, retried_as: Option<Retry>) -> Self {
         let Standing { tone, word, detail } = Standing::of(&task);
         Self {
             id: task.id,
@@ -194,6 +206,12 @@ impl TaskView {
             finished_at: task.finished_at.map(When::from),
             late: task.late,
             manager,
+            epoch: task.epoch,
+            attempt: task.attempt,
+            max_attempts: MAX_ATTEMPTS,
+            retry_of: task.retry_of,
+            retried_as,
+            repeat_due: task.repeat_due,
             requester: task.requester,
             identity: task.identity.as_str(),
             origin: task.origin.as_str(),

@@ -6,5 +6,7 @@ mod creating;
 mod lists;
 mod live;
 mod output;
+mod pauses;
 mod popup;
+mod retries;
 mod visibility;

@@ -100,6 +100,14 @@ impl Gui {
         secret
     }
 
+    /// A manager that runs nothing, as the database sees it; gives its id.
+    pub fn manager(&self, name: &str, tags: &str) -> String {
+        self.database.sql(&format!(
+            "INSERT INTO workers (id, name, version, slots, tags, alive_until) \
+             VALUES (gen_random_uuid(), '{name}', '1.2.3', 8, '{tags}', now() + interval '1 hour') RETURNING id"
+        ))
+    }
+
     /// Actions of the audit log about sessions, oldest first.
     pub fn session_audit(&self) -> String {
         self.database

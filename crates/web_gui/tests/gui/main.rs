@@ -1,6 +1,7 @@
 //! The pages, sign-in and everything that browsers are told, against the running program and a real database.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod administering;
 mod common;
 mod headers;
 mod origins;

@@ -20,7 +20,7 @@ async fn text(browser: &Browser, path: &str) -> String {
 }
 
 /// Queues a task for `handler` on `web-1`, and gives its id.
-async fn task(gui: &Gui, handler: i64) -> String {
+pub async fn task(gui: &Gui, handler: i64) -> String {
     let alice = gui.signed_in(gui.world.alice);
     let body = json!({
         "host_id": gui.world.web_1, "service_id": gui.world.os, "handler_id": handler, "parameters": {},

@@ -21,7 +21,6 @@ use failpoint::failpoint;
 use selfservice_core::access::Confirmation;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
-use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::tasks::{Identity, Origin, Task, TaskState};
 use selfservice_core::plan::{Plan, Request};
 use selfservice_core::queue::{Enqueued, NewTask, enqueue};
@@ -44,10 +43,11 @@ pub(in crate::api) struct Asked {
     nonce: Option<Uuid>,
     #[serde(default)]
     typed_host: Option<String>,
-    #[serde(deserialize_with = "input::strict_uuid")]
-    request_key: Uuid,
+    /// The finished task that is done again.
     #[serde(default, deserialize_with = "input::optional_uuid")]
     retry_of: Option<Uuid>,
+    #[serde(deserialize_with = "input::strict_uuid")]
+    request_key: Uuid,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,8 +84,8 @@ struct Order {
     reason: Option<String>,
     nonce: Option<Uuid>,
     typed_host: Option<String>,
-    request_key: Uuid,
     retry_of: Option<Uuid>,
+    request_key: Uuid,
 }
 
 impl Order {
@@ -96,8 +96,8 @@ impl Order {
             reason: input::reason(asked.reason)?,
             nonce: asked.nonce,
             typed_host: asked.typed_host,
-            request_key: asked.request_key,
             retry_of: asked.retry_of,
+            request_key: asked.request_key,
         })
     }
 
@@ -129,8 +129,11 @@ impl Order {
         if let Some(task) = self.earlier(connection, &plan)? {
             return self.answer(connection, task, true);
         }
-        self.check_retry(connection)?;
-        refuse_paused(&plan.handler)?;
+        self.check_retry(connection, &plan)?;
+        if let Some(why) = plan.handler.pause_text() {
+            let detail = format!("{why}. Nothing was started.");
+            return Err(AppError::Conflict { detail, task_id: None });
+        }
         self.check_reason_and_host(&plan)?;
         if let Err(error) = self.use_confirmation(connection, &plan) {
             // The other half of a double click may just have used it.
@@ -166,21 +169,18 @@ impl Order {
         }
     }
 
-    /// What is done again must be something that the person may see, on the same target, and at its end.
-    fn check_retry(&self, connection: &mut PgConnection) -> AppResult<()> {
+    /// A retry is of a run that the person may see, that has ended, and of the same action on the same target.
+    fn check_retry(&self, connection: &mut PgConnection, plan: &Plan) -> AppResult<()> {
         let Some(id) = self.retry_of else { return Ok(()) };
-        let Task { state, hosts_id, services_id, event_handlers_id, .. } =
-            SeenTask::find(connection, &self.signed, id)?.task;
-        let Request { hosts_id: host, services_id: service, event_handlers_id: handler, .. } = self.request;
-        if (hosts_id, services_id, event_handlers_id) != (Some(host), Some(service), Some(handler)) {
-            return Err(AppError::BadRequest(
-                "'retry_of' must name a task with the same host, service and handler.".to_owned(),
-            ));
+        let retried = SeenTask::find(connection, &self.signed, id)?.task;
+        let same = retried.hosts_id == Some(plan.host.id)
+            && retried.services_id == Some(plan.service.id)
+            && retried.event_handlers_id == Some(plan.handler.id);
+        if same && retried.state == TaskState::Finished {
+            return Ok(());
         }
-        if state != TaskState::Finished {
-            return Err(AppError::BadRequest("'retry_of' must name a task that has finished.".to_owned()));
-        }
-        Ok(())
+        let why = if same { "has not ended yet" } else { "was of another action, or on another target" };
+        Err(AppError::BadRequest(format!("The run that is to be done again {why}.")))
     }
 
     fn check_reason_and_host(&self, plan: &Plan) -> AppResult<()> {
@@ -246,16 +246,6 @@ impl Order {
     fn answer(&self, connection: &mut PgConnection, task: Task, attached: bool) -> AppResult<Answer> {
         let task = SeenTask::new(connection, &self.signed, task)?.shape(connection)?;
         Ok(Answer { task, attached })
-    }
-}
-
-/// A paused handler takes no new requests.
-pub(in crate::api) fn refuse_paused(handler: &EventHandler) -> AppResult<()> {
-    match handler.pause_text() {
-        Some(text) => {
-            Err(AppError::Conflict { detail: format!("Nothing was started: {text}."), task_id: None })
-        }
-        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ mod create;
 mod seen;
 
 pub(super) use cancel::cancel;
-pub(super) use create::{create, refuse_paused};
+pub(super) use create::create;
 pub(super) use seen::SeenTask;
 
 use super::input;
@@ -28,6 +28,7 @@ pub(super) struct Query {
     service: Option<String>,
     handler: Option<String>,
     requester: Option<String>,
+    manager: Option<String>,
     after: Option<String>,
     limit: Option<i64>,
 }
@@ -59,6 +60,7 @@ impl Query {
             service: given("service", self.service)?,
             handler: given("handler", self.handler)?,
             requester: given("requester", self.requester)?,
+            manager: given("manager", self.manager)?,
             before: before.transpose()?,
             ..TaskFilter::default()
         })
