@@ -194,6 +194,9 @@ fn a_lost_task_takes_the_real_result_of_its_own_epoch_once_and_flags_it() {
     assert_eq!(run(&database, queue::rescue).lost, [id]);
     assert_eq!(task(&database, id).result, Some(TaskResult::Lost));
     assert!(!run(&database, |c| queue::finish(c, &end(id, worker.epoch + 1))));
+    let again = Finish { result: TaskResult::Lost, ..end(id, worker.epoch) };
+    assert!(!run(&database, |c| queue::finish(c, &again)), "lost already");
+    assert!(!task(&database, id).late);
     assert!(run(&database, |c| queue::finish(c, &end(id, worker.epoch))));
     let late = task(&database, id);
     assert_eq!((late.result, late.late), (Some(TaskResult::Ok), true));

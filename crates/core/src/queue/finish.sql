@@ -9,7 +9,8 @@ WITH done AS (
             SELECT 1 FROM event_handlers h WHERE h.id = t.event_handlers_id AND h.repeatable)
     FROM unnest($1, $2, $3, $4, $5, $6, $7) AS u (id, epoch, result, exit_code, result_text, summary, perfdata)
     WHERE t.id = u.id AND t.epoch = u.epoch
-      AND (t.state = 'running' OR (t.state = 'finished' AND t.result = 'lost' AND NOT t.late))
+      -- That a lost task was lost is no news: it must not be repeated, nor count against its handler, a second time.
+      AND (t.state = 'running' OR (t.state = 'finished' AND t.result = 'lost' AND NOT t.late AND u.result <> 'lost'))
     RETURNING t.id
 ), told AS (
     SELECT count(pg_notify($8, '')) FROM (
