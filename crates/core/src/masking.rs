@@ -5,6 +5,7 @@
 //! plugins that behave, not a boundary against ones that don't.
 
 use crate::config::Secret;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -17,6 +18,8 @@ const MIN_FORM: usize = 6;
 pub struct Masker {
     /// Every form of every secret, longest first, so that a secret that contains another goes as a whole.
     forms: Vec<Vec<u8>>,
+    /// The first bytes of the forms.
+    starts: Vec<u8>,
     held: Vec<u8>,
 }
 
@@ -32,17 +35,18 @@ impl Masker {
         }
         let mut forms: Vec<_> = forms.into_iter().filter(|form| form.len() >= MIN_FORM).collect();
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        Self { forms, held: Vec::new() }
+        let starts: BTreeSet<u8> = forms.iter().filter_map(|form| form.first().copied()).collect();
+        Self { forms, starts: starts.into_iter().collect(), held: Vec::new() }
     }
 
     /// Takes the next bytes and gives those that are safe to store now. What could be the beginning of a secret is
     /// held back until the next call or [`Masker::finish`].
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         if self.forms.is_empty() {
-            return bytes.to_vec();
+            return Cow::Borrowed(bytes);
         }
         self.held.extend_from_slice(bytes);
-        self.release(false)
+        Cow::Owned(self.release(false))
     }
 
     /// Gives what was held back: at the end of the stream, or when it must be shown now.
@@ -52,10 +56,11 @@ impl Masker {
 
     /// A whole text by itself, masked.
     pub fn mask(&self, text: &str) -> String {
-        let mut whole = Self { forms: self.forms.clone(), held: Vec::new() };
-        let mut masked = whole.push(text.as_bytes());
-        masked.extend(whole.finish());
-        String::from_utf8_lossy(&masked).into_owned()
+        if self.forms.is_empty() {
+            return text.to_owned();
+        }
+        let mut whole = Self { held: text.as_bytes().to_vec(), ..self.clone() };
+        String::from_utf8_lossy(&whole.finish()).into_owned()
     }
 
     fn release(&mut self, everything: bool) -> Vec<u8> {
@@ -68,8 +73,11 @@ impl Masker {
             } else if !everything && self.forms.iter().any(|form| form.starts_with(rest)) {
                 break;
             } else {
-                result.extend(rest.first());
-                at += 1;
+                // The next place where a form could begin.
+                let plain = rest.iter().skip(1).position(|byte| self.starts.contains(byte));
+                let length = plain.map_or(rest.len(), |position| position + 1);
+                result.extend_from_slice(rest.get(..length).unwrap_or_default());
+                at += length;
             }
         }
         self.held.drain(..at);
@@ -145,14 +153,22 @@ mod tests {
     fn masked(secret: &str, output: &str) -> String {
         let whole = {
             let mut masker = masker(secret);
-            let mut result = masker.push(output.as_bytes());
+            let mut result = masker.push(output.as_bytes()).into_owned();
             result.extend(masker.finish());
             String::from_utf8(result).unwrap()
         };
-        let mut masker = masker(secret);
-        let mut single: Vec<u8> = output.bytes().flat_map(|byte| masker.push(&[byte])).collect();
-        single.extend(masker.finish());
-        assert_eq!(String::from_utf8(single).unwrap(), whole, "byte by byte is the same as at once");
+        let mut single = masker(secret);
+        let mut bytes: Vec<u8> = output.bytes().flat_map(|byte| single.push(&[byte]).into_owned()).collect();
+        bytes.extend(single.finish());
+        assert_eq!(String::from_utf8(bytes).unwrap(), whole, "byte by byte is the same as at once");
+        for border in 0..=output.len() {
+            let (first, second) = output.as_bytes().split_at(border);
+            let mut two = masker(secret);
+            let mut bytes = two.push(first).into_owned();
+            bytes.extend(two.push(second).iter());
+            bytes.extend(two.finish());
+            assert_eq!(String::from_utf8(bytes).unwrap(), whole, "cut at {border}");
+        }
         whole
     }
 

@@ -26,6 +26,55 @@ impl std::fmt::Debug for Secret {
 /// The shortest secret that can be masked in output without making the output useless.
 pub const MIN_SECRET_LENGTH: usize = 6;
 
+/// What plugins print all the time, and what is no secret because everybody tries it first.
+const COMMON_WORDS: [&str; 40] = [
+    "123456",
+    "12345678",
+    "address",
+    "admin123",
+    "administrator",
+    "change_me",
+    "changeit",
+    "changeme",
+    "command",
+    "connection",
+    "critical",
+    "database",
+    "default",
+    "development",
+    "disabled",
+    "enabled",
+    "example",
+    "failed",
+    "finished",
+    "grafana",
+    "hostname",
+    "jenkins",
+    "localhost",
+    "localhost.localdomain",
+    "manager",
+    "passwd",
+    "password",
+    "password1",
+    "postgres",
+    "production",
+    "restart",
+    "running",
+    "secret",
+    "server",
+    "service",
+    "staging",
+    "started",
+    "success",
+    "unknown",
+    "warning",
+];
+
+fn is_common(secret: &str) -> bool {
+    let repeated = secret.chars().skip(1).zip(secret.chars()).all(|(one, other)| one == other);
+    repeated || COMMON_WORDS.iter().any(|word| word.eq_ignore_ascii_case(secret))
+}
+
 /// The contents of `macros.ini`.
 #[derive(Debug, Clone, Default)]
 pub struct MacroFile {
@@ -54,6 +103,12 @@ impl MacroFile {
             if value.chars().count() < MIN_SECRET_LENGTH {
                 let message = format!(
                     "[secrets] {name} is too short: it can be masked only with {MIN_SECRET_LENGTH} characters or more"
+                );
+                return Err(section.error(line, message));
+            }
+            if is_common(&value) {
+                let message = format!(
+                    "[secrets] {name} is a common word or a repeated character: masking it would hide ordinary output"
                 );
                 return Err(section.error(line, message));
             }
