@@ -40,40 +40,37 @@ impl Chunker {
 
     /// Cuts off what can be stored now: whole chunks, and the rest up to its last line end.
     pub fn cut(&mut self) -> Vec<Chunk> {
-        let mut chunks = self.cut_full();
-        if let Some(end) = self.pending.iter().rposition(|&byte| byte == b'\n') {
-            chunks.push(self.take(end + 1));
-        }
-        chunks
+        self.cut_until(|rest| rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1))
     }
 
     /// Cuts off everything, even inside a line: a prompt without a line end must be seen, and the stream may be
     /// over. A character that is not complete yet stays behind unless `last` says that no more will come.
     pub fn flush(&mut self, last: bool) -> Vec<Chunk> {
-        let mut chunks = self.cut_full();
-        let length = if last { self.pending.len() } else { character_end(&self.pending) };
-        if length > 0 {
-            chunks.push(self.take(length));
-        }
-        chunks
+        self.cut_until(|rest| if last { rest.len() } else { character_end(rest) })
     }
 
-    fn cut_full(&mut self) -> Vec<Chunk> {
-        let mut chunks = Vec::new();
-        while let Some(full) = self.pending.get(..MAX_CHUNK_BYTES) {
+    /// Cuts off whole chunks, and of the rest what `end` says.
+    fn cut_until(&mut self, end: impl Fn(&[u8]) -> usize) -> Vec<Chunk> {
+        let pending = std::mem::take(&mut self.pending);
+        let (mut rest, mut chunks) = (pending.as_slice(), Vec::new());
+        while let Some(full) = rest.get(..MAX_CHUNK_BYTES) {
             let line_end = full.iter().rposition(|&byte| byte == b'\n').map(|end| end + 1);
-            let length = line_end.unwrap_or_else(|| character_end(full));
-            chunks.push(self.take(length));
+            let (bytes, others) = rest.split_at(line_end.unwrap_or_else(|| character_end(full)));
+            chunks.push(self.chunk(bytes));
+            rest = others;
         }
+        let (bytes, left) = rest.split_at(end(rest));
+        if !bytes.is_empty() {
+            chunks.push(self.chunk(bytes));
+        }
+        self.pending = left.to_vec();
         chunks
     }
 
-    fn take(&mut self, length: usize) -> Chunk {
-        let rest = self.pending.split_off(length);
-        let bytes = std::mem::replace(&mut self.pending, rest);
+    fn chunk(&mut self, bytes: &[u8]) -> Chunk {
         let first_line = self.lines;
         self.lines += bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
-        Chunk { first_line, bytes }
+        Chunk { first_line, bytes: bytes.to_vec() }
     }
 }
 
