@@ -180,7 +180,7 @@ impl World {
         let user = if nix::unistd::geteuid().is_root() { "launcher_user = nobody\n" } else { "" };
         Ok(format!(
             "[database]\nurl = {}\n[web]\nlisten = {listen}\npublic_url = http://{listen}\n\
-             [manager]\nname = bench\nslots = {slots}\ndrain_seconds = 0\n\
+             [manager]\nname = bench\nslots = {slots}\ndrain_seconds = 0\nspool_directory = {base}/spool\n\
              [plugins]\ndirectories = {base}/plugins\nlauncher = {}\ninstalled = false\ngrace_seconds = 1\n{user}\
              [files]\nmacros = {base}/macros.ini\n",
             self.url(),

@@ -1,9 +1,12 @@
-//! The one thread that writes output, progress and results of all runs: one transaction for whatever has come in since
-//! the last one. A result is never visible before the last line of its output.
+//! The one thread that takes in output, progress and results of all runs and brings them on their way: whatever has come
+//! in since the last time, in one transaction. A result is never visible before the last line of its output.
 //!
-//! While the database is away everything waits here, and runs go on until they have printed their window full.
+//! While the database is away the same goes to the spool. A plugin may print more when what it has printed is safe in
+//! either; where neither takes it, plugins wait, and memory stays bounded.
 
 use crate::active::{Active, PARTIAL_AFTER};
+use crate::backlog::{Backlog, Way};
+use crate::batch::{Batch, MAX_BYTES, Storage};
 use crate::executor::Plugins;
 use crate::message::Message;
 use crate::outcome::Verdict;
@@ -12,208 +15,271 @@ use crate::running::Running;
 use chrono::Utc;
 use failpoint::failpoint;
 use plugin_runner::Event;
-use selfservice_core::db::{DbError, Pool, Waker};
-use selfservice_core::models::logs::Chunk;
-use selfservice_core::queue::{self, Finish, Progress};
+use selfservice_core::db::Waker;
+use selfservice_core::models::logs::MAX_CHUNK;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Two transactions are so far apart, unless a result waits.
+/// Two transactions are so far apart, unless a result or much output waits.
 const PAUSE: Duration = Duration::from_millis(40);
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(2);
+/// So much output does not wait for the pause.
+const VOLUME: usize = 256 * 1024;
+/// What was spooled is being stored; then it is our turn.
+const TURN: Duration = Duration::from_millis(20);
+/// Neither the database nor the disk took it.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// See the module's text.
 pub struct LogWriter {
-    /// The database.
-    pub pool: Pool,
-    /// For credit.
-    pub plugins: Plugins,
-    /// Shrinks when a result is stored.
-    pub running: Running,
-    /// Used when a slot is free again.
-    pub waker: Waker,
-    /// Bytes of output that are kept of a task.
-    pub output_limit: u64,
+    storage: Storage,
+    backlog: Arc<Backlog>,
+    plugins: Plugins,
+    running: Running,
+    waker: Waker,
+    output_limit: u64,
+    active: HashMap<Uuid, Active>,
+    /// Runs that something came from since they were cut last.
+    touched: HashSet<Uuid>,
+    /// Put together, and taken by nobody yet; comes before everything else.
+    held: Option<Batch>,
+    next: Instant,
+    closed_at: Option<Instant>,
 }
 
 impl LogWriter {
-    /// Works until every sender of messages is gone and everything is stored, or until the database has been away
-    /// for `patience` after that.
-    pub fn run(self, messages: &Receiver<Message>, patience: Duration) {
-        let mut active: HashMap<Uuid, Active> = HashMap::new();
-        let mut next = Instant::now();
-        let mut retry = FIRST_RETRY;
-        let mut closed_at: Option<Instant> = None;
+    /// `plugins` gets the credit; `running` shrinks when a result is stored, and `waker` is used then. `output_limit` is
+    /// how many bytes of output are kept of a task.
+    pub fn new(
+        storage: Storage,
+        backlog: Arc<Backlog>,
+        plugins: Plugins,
+        running: Running,
+        waker: Waker,
+        output_limit: u64,
+    ) -> Self {
+        Self {
+            storage,
+            backlog,
+            plugins,
+            running,
+            waker,
+            output_limit,
+            active: HashMap::new(),
+            touched: HashSet::new(),
+            held: None,
+            next: Instant::now(),
+            closed_at: None,
+        }
+    }
+
+    /// Works until every sender of messages is gone and everything is safe, at most for `patience` after that.
+    pub fn run(mut self, messages: &Receiver<Message>, patience: Duration) {
         loop {
-            self.take_in(&mut active, messages, next, &mut closed_at);
-            let waits = active.values().any(Active::has_something);
-            if closed_at.is_some_and(|at| !waits || at.elapsed() > patience) {
-                return;
+            self.take_in(messages);
+            let waits = self.waits();
+            if self.closed_at.is_some_and(|at| !waits || at.elapsed() > patience) {
+                return self.leave();
             }
-            let urgent = retry == FIRST_RETRY && active.values().any(|run| run.finish.is_some());
-            if !waits || (Instant::now() < next && !urgent) {
-                continue;
-            }
-            match self.flush(&mut active) {
-                Ok(()) => {
-                    next = Instant::now() + PAUSE;
-                    retry = FIRST_RETRY;
-                }
-                Err(error) => {
-                    tracing::warn!("output and results wait: {error}");
-                    next = Instant::now() + retry;
-                    retry = (retry * 2).min(LAST_RETRY);
-                }
+            if waits && (Instant::now() >= self.next || self.is_urgent()) {
+                self.flush();
             }
         }
     }
 
+    fn waits(&self) -> bool {
+        self.held.is_some() || self.active.values().any(|run| run.due_since().is_some())
+    }
+
+    fn is_urgent(&self) -> bool {
+        let bytes = || self.active.values().map(Active::waiting_bytes).sum::<usize>();
+        self.held.is_none() && (self.active.values().any(Active::has_ended) || bytes() >= VOLUME)
+    }
+
     /// Waits for one message until something is due, then takes what is there.
-    fn take_in(
-        &self,
-        active: &mut HashMap<Uuid, Active>,
-        messages: &Receiver<Message>,
-        next: Instant,
-        closed_at: &mut Option<Instant>,
-    ) {
-        let timeout = if active.values().any(Active::has_something) {
-            next.saturating_duration_since(Instant::now())
-        } else if active.values().any(|run| run.has_partial()) {
+    fn take_in(&mut self, messages: &Receiver<Message>) {
+        let timeout = if self.waits() {
+            self.next.saturating_duration_since(Instant::now())
+        } else if self.active.values().any(|run| run.partial_since().is_some()) {
             PARTIAL_AFTER
         } else {
             Duration::from_secs(1)
         };
+        let timeout = if self.is_urgent() { Duration::ZERO } else { timeout };
         let first = match messages.recv_timeout(timeout) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
-                closed_at.get_or_insert_with(Instant::now);
+                self.closed_at.get_or_insert_with(Instant::now);
                 std::thread::sleep(timeout.min(PAUSE));
                 None
             }
         };
         for message in first.into_iter().chain(messages.try_iter().take(4096)) {
-            self.take_message(active, message);
+            self.take_message(message);
         }
-        for run in active.values_mut() {
-            run.cut();
+        let partial = self
+            .active
+            .iter()
+            .filter(|(_, run)| run.partial_since().is_some_and(|since| since.elapsed() >= PARTIAL_AFTER));
+        let due: Vec<Uuid> = partial.map(|(id, _)| *id).chain(self.touched.drain()).collect();
+        for id in due {
+            if let Some(run) = self.active.get_mut(&id) {
+                run.cut();
+                give(&self.plugins, id, run.spare_credit());
+            }
         }
     }
 
-    fn take_message(&self, active: &mut HashMap<Uuid, Active>, message: Message) {
+    fn take_message(&mut self, message: Message) {
         match message {
             Message::Begin { id, epoch, secrets } => {
-                active.insert(id, Active::new(Output::new(id, &secrets, self.output_limit), epoch));
+                let output = Output::new(id, &secrets, self.output_limit);
+                self.active.insert(id, Active::new(output, epoch));
             }
             Message::Cancel(id, by) => {
-                if let Some(run) = active.get_mut(&id) {
+                if let Some(run) = self.active.get_mut(&id) {
                     run.cancelled_by.get_or_insert(by);
                 }
             }
             Message::Refuse(id, verdict) => {
-                if let Some(run) = active.get_mut(&id) {
+                if let Some(run) = self.active.get_mut(&id) {
                     run.end(id, &verdict, None, 0, Utc::now());
                 }
             }
-            Message::Event(event) => take_event(active, event),
+            Message::Event(event) => self.take_event(event),
         }
     }
 
-    fn flush(&self, active: &mut HashMap<Uuid, Active>) -> Result<(), DbError> {
-        let ids: Vec<Uuid> =
-            active.iter().filter(|(_, run)| run.has_something()).map(|(id, _)| *id).collect();
-        match self.store(active, &ids) {
-            Err(error) if !error.is_outage() && ids.len() > 1 => {
-                // One of them cannot be stored; the others must not wait for it.
-                for id in ids {
-                    if let Err(error) = self.store(active, &[id]) {
-                        self.give_up_output(active, id, &error);
-                    }
+    fn take_event(&mut self, event: Event) {
+        match event {
+            Event::Started { run, pid, .. } => tracing::debug!(task.id = %run, pid, "the plugin was started"),
+            Event::Output { run: id, stream, bytes, .. } => {
+                failpoint!("on_output");
+                if let Some(run) = self.active.get_mut(&id) {
+                    run.push(stream, &bytes);
+                    self.touched.insert(id);
                 }
-                Ok(())
             }
-            Err(error) if !error.is_outage() => {
-                for id in ids {
-                    self.give_up_output(active, id, &error);
+            Event::Progress { run, progress, at } => {
+                if let Some(run) = self.active.get_mut(&run) {
+                    run.report(progress, at.into());
                 }
-                Ok(())
             }
-            result => result,
+            Event::Finished { run: id, outcome, elapsed, left, at } => {
+                if let Some(run) = self.active.get_mut(&id) {
+                    let verdict = Verdict::of(&outcome, run.cancelled_by.as_ref());
+                    run.end(id, &verdict, elapsed, left, at.into());
+                }
+            }
         }
     }
 
-    /// The database refuses what it was given, not because it is away: the output is dropped so that the result can
-    /// still be stored.
-    fn give_up_output(&self, active: &mut HashMap<Uuid, Active>, id: Uuid, error: &DbError) {
-        let Some(run) = active.get_mut(&id) else { return };
-        tracing::error!(task.id = %id, ?error, "output of a task cannot be stored and is dropped");
-        if run.chunks.is_empty() {
-            active.remove(&id);
-            self.running.remove(id);
-        } else {
-            run.chunks.clear();
+    /// Brings one batch on its way.
+    fn flush(&mut self) {
+        let batch = self.held.take().unwrap_or_else(|| self.gather());
+        let wait = match self.backlog.way() {
+            Way::Wait => Some(TURN),
+            Way::Database => match self.storage.store(&batch) {
+                Ok(dropped) => {
+                    self.backlog.stored();
+                    self.settle(&batch, &Settled::Stored { dropped });
+                    None
+                }
+                Err(error) => {
+                    self.backlog.failed(&error);
+                    self.spool(&batch)
+                }
+            },
+            Way::Spool => self.spool(&batch),
+        };
+        self.held = wait.map(|_| batch);
+        self.next = Instant::now() + wait.unwrap_or(PAUSE);
+    }
+
+    /// Puts a batch on the disk; the answer says when to try again.
+    fn spool(&mut self, batch: &Batch) -> Option<Duration> {
+        if !self.backlog.put(batch) {
+            return Some(RETRY);
+        }
+        self.settle(batch, &Settled::Spooled);
+        None
+    }
+
+    /// Something of every run that something waits of, the longest wait first, so that a flood holds up only itself.
+    fn gather(&mut self) -> Batch {
+        let due = self.active.iter().filter_map(|(id, run)| run.due_since().map(|since| (since, *id)));
+        let mut due: Vec<(Instant, Uuid)> = due.collect();
+        due.sort_unstable();
+        let share = (MAX_BYTES / due.len().max(1)).max(MAX_CHUNK);
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        for (_, id) in due {
+            if bytes >= MAX_BYTES {
+                break;
+            }
+            if let Some(run) = self.active.get_mut(&id) {
+                let before = run.waiting_bytes();
+                run.portion(id, share.min(MAX_BYTES - bytes), &mut batch);
+                bytes += before - run.waiting_bytes();
+            }
+        }
+        batch
+    }
+
+    /// A batch is safe: its runs may print more, and those that ended are done with.
+    fn settle(&mut self, batch: &Batch, settled: &Settled) {
+        let mut safe: HashMap<Uuid, usize> = HashMap::new();
+        for chunk in &batch.chunks {
+            *safe.entry(chunk.task_id).or_default() += chunk.bytes.len();
+        }
+        for (id, bytes) in safe {
+            if let Some(run) = self.active.get_mut(&id) {
+                give(&self.plugins, id, run.credit(bytes));
+            }
+        }
+        for end in &batch.ends {
+            self.active.remove(&end.id);
+            match settled {
+                Settled::Stored { dropped } if dropped.contains(&end.id) => self.running.abandon(end.id),
+                Settled::Stored { .. } => self.running.remove(end.id),
+                Settled::Spooled => {
+                    tracing::debug!(task.id = %end.id, "a result is spooled");
+                    self.running.spool(end.id);
+                }
+            }
+        }
+        if !batch.ends.is_empty() {
+            self.waker.wake();
         }
     }
 
-    fn store(&self, active: &mut HashMap<Uuid, Active>, ids: &[Uuid]) -> Result<(), DbError> {
-        let runs = || ids.iter().filter_map(|id| active.get(id).map(|run| (*id, run)));
-        let chunks: Vec<Chunk> = runs().flat_map(|(_, run)| run.chunks.iter().cloned()).collect();
-        let progress: Vec<Progress> = runs().map(|(id, run)| run.progress(id)).collect();
-        let ends: Vec<&Finish> = runs().filter_map(|(_, run)| run.finish.as_ref()).collect();
-        self.pool.transaction::<_, DbError>(|connection| {
-            Chunk::append(connection, &chunks)?;
-            queue::progress(connection, &progress)?;
-            let done: HashSet<Uuid> = queue::finish_all(connection, &ends)?.into_iter().collect();
-            for end in ends.iter().filter(|end| !done.contains(&end.id)) {
-                tracing::warn!(task.id = %end.id, "a result came for a task that is not this manager's any more");
-            }
-            if !ends.is_empty() {
-                failpoint!("before_result_commit");
-            }
-            Ok(())
-        })?;
-        if !ends.is_empty() {
-            failpoint!("after_result_commit");
-        }
-        self.stored(active, ids);
-        Ok(())
-    }
-
-    fn stored(&self, active: &mut HashMap<Uuid, Active>, ids: &[Uuid]) {
-        for id in ids {
-            let Some(run) = active.get_mut(id) else { continue };
-            self.plugins.credit(*id, run.stored());
-            if run.finish.is_some() {
-                active.remove(id);
-                self.running.remove(*id);
-                self.waker.wake();
+    /// The manager stops: what the database has not taken by now goes to the spool, for a later manager.
+    fn leave(mut self) {
+        while self.waits() {
+            let batch = self.held.take().unwrap_or_else(|| self.gather());
+            if !self.backlog.put(&batch) {
+                let results = batch.ends.len() + self.active.values().filter(|run| run.has_ended()).count();
+                tracing::error!(
+                    "neither the database nor the spool takes what is left: {results} results and their output are lost"
+                );
+                return;
             }
         }
     }
 }
 
-fn take_event(active: &mut HashMap<Uuid, Active>, event: Event) {
-    match event {
-        Event::Started { run, pid, .. } => tracing::debug!(task.id = %run, pid, "the plugin was started"),
-        Event::Output { run, stream, bytes, .. } => {
-            failpoint!("on_output");
-            if let Some(run) = active.get_mut(&run) {
-                run.push(stream, &bytes);
-            }
-        }
-        Event::Progress { run, progress, at } => {
-            if let Some(run) = active.get_mut(&run) {
-                run.report(progress, at.into());
-            }
-        }
-        Event::Finished { run: id, outcome, elapsed, left, at } => {
-            if let Some(run) = active.get_mut(&id) {
-                let verdict = Verdict::of(&outcome, run.cancelled_by.as_ref());
-                run.end(id, &verdict, elapsed, left, at.into());
-            }
-        }
+/// What became of a batch.
+enum Settled {
+    /// It is in the database, but for the results of these tasks, which that refuses.
+    Stored { dropped: Vec<Uuid> },
+    /// It is on the disk.
+    Spooled,
+}
+
+fn give(plugins: &Plugins, run: Uuid, credit: usize) {
+    if credit > 0 {
+        plugins.credit(run, credit);
     }
 }

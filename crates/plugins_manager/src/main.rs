@@ -1,6 +1,8 @@
 //! Claims queued tasks from PostgreSQL, has the launcher run them, and writes output and results.
 
 mod active;
+mod backlog;
+mod batch;
 mod executor;
 mod log_writer;
 mod manager;
@@ -8,9 +10,11 @@ mod message;
 mod outcome;
 mod output;
 mod plan_check;
+mod replay;
 mod running;
 mod shelf;
 mod signals;
+mod spool;
 mod steps;
 
 use anyhow::Context as _;

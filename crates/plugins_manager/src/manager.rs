@@ -1,13 +1,17 @@
 //! The manager's loop: register, claim, start, renew, cancel, drain.
 
+use crate::backlog::Backlog;
+use crate::batch::Storage;
 use crate::executor::{Executor, Plugins};
 use crate::log_writer::LogWriter;
 use crate::message::Message;
 use crate::outcome::{CancelledBy, Verdict};
 use crate::plan_check::{Approved, Refused, approve_all};
+use crate::replay::Replayer;
 use crate::running::Running;
 use crate::shelf::Shelf;
 use crate::signals::Signals;
+use crate::spool::Spool;
 use anyhow::Context as _;
 use failpoint::failpoint;
 use selfservice_core::config::{MacroFile, Settings};
@@ -17,15 +21,19 @@ use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::plan::{Repeated, repeat_lost};
 use selfservice_core::queue::{self, Claim};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How long the writer may take to store what is left when the manager stops.
+/// How long the writer may take to store what is left when the manager stops, and the replayer after that.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 /// How long cancelled runs may take beyond their grace period.
 const LAST_RUNS: Duration = Duration::from_secs(5);
+
+/// While the database is away it is looked for so often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 pub struct Manager {
@@ -40,6 +48,8 @@ pub struct Manager {
     shelf: Shelf,
     messages: Sender<Message>,
     writer: JoinHandle<()>,
+    replayer: JoinHandle<()>,
+    backlog: Arc<Backlog>,
     running: Running,
     id: Uuid,
     worker: Option<Worker>,
@@ -47,6 +57,8 @@ pub struct Manager {
     unstarted: Vec<Claim>,
     cancelled: HashSet<Uuid>,
     heartbeat_at: Instant,
+    /// The database did not answer the last time.
+    away: bool,
 }
 
 impl Manager {
@@ -57,20 +69,27 @@ impl Manager {
         let listener = Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL, WORKER_TOLD])
             .context("while making the listener")?;
         let waker = || listener.waker().context("while making a waker");
+        let id = Uuid::now_v7();
+        let spool = Spool::open(&settings.manager.spool_directory, settings.manager.spool_limit, id)?;
+        let backlog = Arc::new(Backlog::new(spool, waker()?));
         let (messages, for_writer) = mpsc::channel();
         let running = Running::default();
         let executor = Executor::start(&settings.plugins, messages.clone(), running.clone(), waker()?)?;
-        let writer = LogWriter {
-            pool: pool.clone(),
-            plugins: executor.plugins(),
+        let writer = LogWriter::new(
+            Storage::new(pool.clone()),
+            Arc::clone(&backlog),
+            executor.plugins(),
+            running.clone(),
+            waker()?,
+            settings.plugins.output_limit,
+        );
+        let replayer = Replayer {
+            backlog: Arc::clone(&backlog),
+            storage: Storage::new(pool.clone()),
             running: running.clone(),
-            waker: waker()?,
-            output_limit: settings.plugins.output_limit,
         };
-        let writer = std::thread::Builder::new()
-            .name("log_writer".to_owned())
-            .spawn(move || writer.run(&for_writer, LAST_WRITES))
-            .context("while starting the writer's thread")?;
+        let writer = thread("log_writer", move || writer.run(&for_writer, LAST_WRITES))?;
+        let replayer = thread("replayer", move || replayer.run())?;
         Ok(Self {
             signals: Signals::listen(waker()?)?,
             name: manager_name(settings),
@@ -83,12 +102,15 @@ impl Manager {
             executor,
             messages,
             writer,
+            replayer,
+            backlog,
             running,
-            id: Uuid::now_v7(),
+            id,
             worker: None,
             unstarted: Vec::new(),
             cancelled: HashSet::new(),
             heartbeat_at: Instant::now(),
+            away: false,
         })
     }
 
@@ -99,9 +121,8 @@ impl Manager {
             if self.signals.take_reload() {
                 self.reload();
             }
-            if let Err(error) = self.turn() {
-                tracing::warn!("no tasks can be taken: {error}");
-            }
+            let turn = self.turn();
+            self.note_outage(&turn);
             self.wait();
         }
         self.drain();
@@ -120,6 +141,22 @@ impl Manager {
         self.start_unstarted()?;
         while self.claim()? {}
         Ok(())
+    }
+
+    /// Says once in the log that the database is away, and that it is back.
+    fn note_outage(&mut self, turn: &Result<(), DbError>) {
+        match turn {
+            Ok(()) if std::mem::take(&mut self.away) => tracing::info!("tasks can be taken again"),
+            Ok(()) => {}
+            Err(error) if error.is_outage() => {
+                // Whatever the last statement did, the next heartbeat shows it.
+                self.heartbeat_at = self.heartbeat_at.min(Instant::now() + LOOK_AGAIN);
+                if !std::mem::replace(&mut self.away, true) {
+                    tracing::warn!("no tasks can be taken, runs go on: {error}");
+                }
+            }
+            Err(error) => tracing::error!(?error, "no tasks can be taken"),
+        }
     }
 
     fn wait(&mut self) {
@@ -141,7 +178,7 @@ impl Manager {
         let lease = self.settings.manager.lease;
         // The next one is due even where this one fails: an outage must not turn into a busy loop.
         self.heartbeat_at = Instant::now() + self.settings.manager.heartbeat;
-        let ids = self.running.ids();
+        let (ids, known) = (self.running.ids(), self.running.known());
         let presence = Presence {
             slots: self.settings.manager.slots,
             tags: &self.settings.manager.tags,
@@ -150,7 +187,7 @@ impl Manager {
             lease,
         };
         let (id, name) = (self.id, &self.name);
-        let (worker, renewed) = self.pool.transaction::<_, DbError>(|connection| {
+        let (worker, renewed, strays) = self.pool.transaction::<_, DbError>(|connection| {
             let worker = match Worker::heartbeat(connection, id, &presence)? {
                 Some(worker) => worker,
                 None => Worker::register(connection, id, name, env!("CARGO_PKG_VERSION"), &presence)?,
@@ -158,8 +195,10 @@ impl Manager {
             let renewed = queue::renew(connection, worker.epoch, &ids, lease)?;
             failpoint!("in_heartbeat");
             queue::expire(connection)?;
-            Ok((worker, renewed))
+            let strays = queue::strays(connection, worker.epoch, &known)?;
+            Ok((worker, renewed, strays))
         })?;
+        self.take_up(strays);
         self.note_draining(worker.draining);
         self.worker = Some(worker);
         self.finish_for_others(stopping)?;
@@ -169,6 +208,15 @@ impl Manager {
         let running: HashSet<Uuid> = self.running.ids().into_iter().collect();
         self.cancelled.retain(|id| running.contains(id));
         Ok(())
+    }
+
+    /// Claims whose commit was never acknowledged: nobody but this manager may start them, and it did not know of them.
+    fn take_up(&mut self, strays: Vec<Claim>) {
+        for claim in strays {
+            tracing::info!(task.id = %claim.task.id, "a task was claimed without this manager hearing of it");
+            self.running.insert(claim.task.id);
+            self.unstarted.push(claim);
+        }
     }
 
     /// Says in the log that a person has told this manager to take no tasks, or to take them again.
@@ -207,7 +255,8 @@ impl Manager {
     fn claim(&mut self) -> Result<bool, DbError> {
         let slots = usize::try_from(self.settings.manager.slots).unwrap_or(usize::MAX);
         let free = self.running.free(slots);
-        let takes = |worker: &Worker| free > 0 && !worker.draining && self.plugins.is_ready();
+        let may = free > 0 && self.plugins.is_ready() && self.backlog.may_claim();
+        let takes = |worker: &Worker| may && !worker.draining;
         let Some(worker) = self.worker.clone().filter(takes) else {
             return Ok(false);
         };
@@ -318,7 +367,7 @@ impl Manager {
         tracing::info!(running = self.running.count(), "stopping: no new tasks are taken");
         self.give_back();
         self.wait_for_runs(self.settings.manager.drain, true);
-        for id in self.running.ids() {
+        for id in self.running.busy() {
             tracing::warn!(task.id = %id, "a task is ended because the manager stops");
             self.tell(Message::Cancel(id, CancelledBy::Manager));
             self.plugins.cancel(id);
@@ -327,7 +376,10 @@ impl Manager {
     }
 
     fn give_back(&mut self) {
-        let ids: Vec<Uuid> = self.unstarted.drain(..).map(|claim| claim.task.id).collect();
+        let ids: Vec<Uuid> = self.unstarted.iter().map(|claim| claim.task.id).collect();
+        if ids.is_empty() {
+            return;
+        }
         let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
         let result = self.pool.transaction::<_, DbError>(|connection| {
             let given = queue::give_back(connection, epoch, &ids)?;
@@ -335,10 +387,12 @@ impl Manager {
             Ok(given)
         });
         match result {
-            Ok(_) => ids.into_iter().for_each(|id| self.running.remove(id)),
-            Err(error) => {
-                tracing::warn!("unstarted tasks cannot be given back and will count as lost: {error}")
+            Ok(_) => {
+                self.unstarted.clear();
+                ids.into_iter().for_each(|id| self.running.remove(id));
             }
+            // Tried again as long as the manager waits for its runs; then they count as lost.
+            Err(error) => tracing::warn!("unstarted tasks cannot be given back: {error}"),
         }
     }
 
@@ -350,6 +404,7 @@ impl Manager {
             {
                 tracing::warn!("no heartbeat while stopping: {error}");
             }
+            self.give_back();
             self.heartbeat_at = self.heartbeat_at.min(deadline);
             self.wait();
         }
@@ -360,10 +415,16 @@ impl Manager {
         self.executor.stop();
         drop(self.messages);
         self.writer.join().map_err(|_| anyhow::anyhow!("the writer's thread has panicked"))?;
+        self.backlog.stop(Instant::now() + LAST_WRITES);
+        self.replayer.join().map_err(|_| anyhow::anyhow!("the replayer's thread has panicked"))?;
+        if let Some(backlog) = Arc::into_inner(self.backlog) {
+            backlog.close();
+        }
         failpoint!("before_sign_off");
-        self.pool
-            .run::<_, DbError>(|connection| Ok(Worker::sign_off(connection, self.id)?))
-            .context("while signing off")?;
+        let signed_off = self.pool.run::<_, DbError>(|c| Ok(Worker::sign_off(c, self.id)?));
+        if let Err(error) = signed_off {
+            tracing::warn!("stopped without signing off: {error}");
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -372,6 +433,11 @@ impl Manager {
         // The writer lives as long as the manager.
         let _ = self.messages.send(message);
     }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.with_context(|| format!("while starting the thread {name}"))
 }
 
 fn manager_name(settings: &Settings) -> String {

@@ -10,7 +10,7 @@ use selfservice_core::queue::{self, Cancelled, Enqueued};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use test_support::fixture::{self, World};
-use test_support::{AppOptions, TestApp, TestDatabase, eventually};
+use test_support::{AppOptions, Fault, FaultyProxy, TestApp, TestDatabase, eventually};
 use uuid::Uuid;
 
 struct Bench {
@@ -18,6 +18,9 @@ struct Bench {
     world: World,
     database: TestDatabase,
 }
+
+/// More than a run may have on its way.
+const PRINTED: usize = 4 * 1024 * 1024;
 
 fn manager_only() -> AppOptions {
     AppOptions { web: false, ..AppOptions::default() }
@@ -29,6 +32,59 @@ impl Bench {
         let world = World::new(&database);
         let app = TestApp::start(&database, options);
         Self { app, world, database }
+    }
+
+    /// With a manager that reaches the database through a proxy; `settings` go into `[manager]`.
+    fn behind_proxy(settings: &[&str]) -> (Self, FaultyProxy) {
+        let database = TestDatabase::new();
+        let world = World::new(&database);
+        let proxy = FaultyProxy::before(&database);
+        let mut options = manager_only();
+        options.settings.push(("database", format!("url = {}", proxy.url())));
+        options.settings.push(("database", "operation_timeout_seconds = 2".to_owned()));
+        options.settings.extend(settings.iter().map(|line| ("manager", (*line).to_owned())));
+        let app = TestApp::start(&database, &options);
+        (Self { app, world, database }, proxy)
+    }
+
+    /// Starts a run that prints [`PRINTED`] bytes and ends once [`Bench::go`] was called, and waits until it has begun.
+    fn start_printing(&self) -> Uuid {
+        let go = self.app.plugins.join("go");
+        self.app.replace_plugin(
+            &self.database,
+            "slow",
+            &format!(
+                "echo begun; while [ ! -e {} ]; do sleep 0.05; done; yes 0123456789abcde | head -n {}",
+                go.display(),
+                PRINTED / 16
+            ),
+        );
+        let id = self.queue(self.world.slow, &[]);
+        self.wait_for_output(id, "begun");
+        id
+    }
+
+    fn go(&self) {
+        std::fs::write(self.app.plugins.join("go"), "").unwrap();
+    }
+
+    /// Bytes in the spool.
+    fn spooled(&self) -> u64 {
+        let managers = std::fs::read_dir(self.app.settings.with_file_name("spool")).into_iter().flatten();
+        managers
+            .flat_map(|manager| std::fs::read_dir(manager.unwrap().path()).into_iter().flatten())
+            .filter_map(|file| file.ok()?.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum()
+    }
+
+    /// The run of [`Bench::start_printing`] is recorded with all that it printed.
+    fn is_complete(&self, id: Uuid) {
+        assert_eq!(self.finished(id).result, Some(TaskResult::Ok));
+        let log = self.log(id);
+        assert_eq!(log.matches("0123456789abcde\n").count(), PRINTED / 16);
+        assert!(log.starts_with("begun\n0123") && log.contains("\nOK: exit code 0"));
+        eventually("the spool is empty", || (self.spooled() == 0).then_some(()));
     }
 
     /// Queues a task as the web GUI would.
@@ -339,4 +395,68 @@ fn a_plugin_that_was_replaced_between_the_click_and_the_start_is_rejected() {
     bench.app.replace_plugin(&bench.database, "ok", "echo something else");
     let again = bench.finished(bench.queue(bench.world.ok, &[]));
     assert_eq!((again.result, again.summary.as_deref()), (Some(TaskResult::Ok), Some("something else")));
+}
+
+#[test]
+fn while_the_database_is_away_runs_go_on_and_everything_is_stored_when_it_is_back() {
+    for fault in [Fault::Refuse, Fault::Blackhole] {
+        let (bench, proxy) = Bench::behind_proxy(&[]);
+        let id = bench.start_printing();
+        proxy.set(fault);
+        bench.go();
+        eventually("the run has printed everything", || (bench.spooled() > PRINTED as u64).then_some(()));
+        let mode = std::fs::metadata(bench.app.settings.with_file_name("spool")).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+        let next = bench.queue(bench.world.ok, &[]);
+        proxy.set(Fault::Pass);
+        bench.is_complete(id);
+        assert_eq!(bench.finished(next).result, Some(TaskResult::Ok), "tasks are taken again");
+    }
+}
+
+#[test]
+fn what_a_killed_manager_had_spooled_is_stored_by_the_next_one() {
+    let (mut bench, proxy) = Bench::behind_proxy(&[]);
+    let id = bench.start_printing();
+    proxy.set(Fault::Refuse);
+    bench.go();
+    eventually("the result is spooled", || {
+        bench.app.log("plugins_manager").contains("a result is spooled").then_some(())
+    });
+    bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGKILL);
+    proxy.set(Fault::Pass);
+    bench.app.start_program("plugins_manager");
+    bench.is_complete(id);
+}
+
+#[test]
+fn a_full_spool_makes_plugins_wait_and_empties_by_itself() {
+    let (bench, proxy) = Bench::behind_proxy(&["spool_limit_mib = 1"]);
+    let id = bench.start_printing();
+    proxy.set(Fault::Refuse);
+    bench.go();
+    eventually("the spool is full", || {
+        bench.app.log("plugins_manager").contains("spool_limit_mib = 1 MiB").then_some(())
+    });
+    assert!(bench.spooled() <= 1024 * 1024 + 4096);
+    proxy.set(Fault::Pass);
+    bench.is_complete(id);
+    assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
+}
+
+#[test]
+fn a_claim_that_was_never_acknowledged_is_started_once() {
+    let bench = Bench::start(&manager_only());
+    bench.app.replace_plugin(&bench.database, "ok", "echo only once");
+    let manager = bench.app.program("plugins_manager");
+    manager.signal(nix::sys::signal::Signal::SIGSTOP);
+    let id = bench.queue(bench.world.ok, &[]);
+    // As the server has it when the answer to a claim is lost.
+    bench.database.sql(&format!(
+        "UPDATE tasks t SET state = 'running', workers_id = w.id, epoch = w.epoch, started_at = now(), \
+         lease_until = now() + interval '60 s' FROM workers w WHERE t.id = '{id}'"
+    ));
+    manager.signal(nix::sys::signal::Signal::SIGCONT);
+    assert_eq!(bench.finished(id).result, Some(TaskResult::Ok));
+    assert_eq!(bench.log(id).matches("only once").count(), 1);
 }

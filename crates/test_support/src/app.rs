@@ -136,8 +136,10 @@ fn settings_text(database: &TestDatabase, options: &AppOptions, base: &Path, lis
         ("web", format!("listen = {listen}\npublic_url = http://{listen}\n")),
         (
             "manager",
-            "name = test-manager\nslots = 8\nheartbeat_seconds = 1\nlease_seconds = 4\ndrain_seconds = 5\n"
-                .into(),
+            format!(
+                "name = test-manager\nslots = 8\nheartbeat_seconds = 1\nlease_seconds = 4\ndrain_seconds = 5\n\
+                 spool_directory = {base_path}/spool\n"
+            ),
         ),
         (
             "plugins",

@@ -2,6 +2,7 @@
 
 use super::database::seconds;
 use super::ini::{IniError, IniFile};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a `plugins_manager` takes and runs tasks.
@@ -23,7 +24,13 @@ pub struct ManagerSettings {
     pub queue_life: Duration,
     /// It serves the hosts whose tags are all among these.
     pub tags: Vec<String>,
+    /// Where output and results wait while the database is away.
+    pub spool_directory: PathBuf,
+    /// How many bytes may wait there.
+    pub spool_limit: u64,
 }
+
+const DEFAULT_SPOOL: &str = "/usr/local/manager/var/spool";
 
 impl ManagerSettings {
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
@@ -53,6 +60,8 @@ impl ManagerSettings {
             lease: seconds(lease),
             drain: seconds(section.number("drain_seconds", 30, 0..=86_400)?),
             queue_life: seconds(section.number("queue_minutes", 60, 1..=10_080)? * 60),
+            spool_directory: section.value("spool_directory", PathBuf::from(DEFAULT_SPOOL), "a path")?,
+            spool_limit: u64::from(section.number("spool_limit_mib", 1024, 1..=1_048_576)?) * 1024 * 1024,
             tags,
         };
         section.finish()?;

@@ -74,6 +74,18 @@ pub fn renew(
     .load(connection)
 }
 
+/// Claims of this epoch that are not `known`: their commit was never acknowledged. Only the manager of the epoch may ask,
+/// with everything that it has or had, so that they were certainly not started.
+pub fn strays(connection: &mut PgConnection, epoch: i64, known: &[Uuid]) -> QueryResult<Vec<Claim>> {
+    let rows: Vec<Task> = diesel::sql_query(
+        "SELECT * FROM tasks WHERE epoch = $1 AND state = 'running' AND id <> ALL($2) ORDER BY created_at, id",
+    )
+    .bind::<BigInt, _>(epoch)
+    .bind::<Array<SqlUuid>, _>(known)
+    .load(connection)?;
+    Ok(rows.into_iter().map(|task| Claim { task, epoch }).collect())
+}
+
 /// Gives claimed tasks back that were certainly not started: a clean stop. They are queued again; naming the host fires
 /// the trigger that notes its limits and tags.
 pub fn give_back(connection: &mut PgConnection, epoch: i64, ids: &[Uuid]) -> QueryResult<usize> {

@@ -22,7 +22,7 @@ mod repeat;
 mod rescue;
 
 pub use cancel::{Cancelled, cancel};
-pub use claim::{Claim, Renewed, claim, give_back, renew};
+pub use claim::{Claim, Renewed, claim, give_back, renew, strays};
 pub use enqueue::{Enqueued, NewTask, enqueue};
 pub use finish::{Finish, Progress, finish, finish_all, progress};
 pub use repeat::{MAX_ATTEMPTS, strike_off, take_lost};

@@ -105,6 +105,7 @@ impl Layout {
         make_directory(&layout.ssh_directory(), 0o750, None, Some(accounts.plugin.gid))?;
         make_directory(&layout.example_directory(), 0o755, None, None)?;
         make_directory(&layout.log_directory(), 0o750, None, service)?;
+        make_directory(&layout.spool_directory(), 0o700, Some(&accounts.service), service)?;
         make_directory(&layout.work_directory(), 0o750, Some(&accounts.plugin), service)?;
         make_directory(&layout.launcher_directory(), 0o750, Some(&accounts.plugin), service)?;
         layout.copy_tree(programs)?;
@@ -124,6 +125,11 @@ impl Layout {
     /// The example inventory, where the programs can read it.
     pub fn example_directory(&self) -> PathBuf {
         if self.accounts.is_some() { self.etc.join("example") } else { self.checkout.join(EXAMPLE) }
+    }
+
+    /// Where the manager keeps output and results while the database is away; it makes it where it is missing.
+    pub fn spool_directory(&self) -> PathBuf {
+        self.var.join("spool")
     }
 
     /// The file whose lock says that this system runs.

@@ -109,6 +109,7 @@ fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) {
     ini.set("plugins", "launcher_socket", &shown(&layout.launcher_socket()));
     ini.set("plugins", "work_directory", &shown(&layout.work_directory()));
     ini.set("plugins", "installed", if layout.accounts.is_some() { "true" } else { "false" });
+    ini.set("manager", "spool_directory", &shown(&layout.spool_directory()));
     ini.set("files", "macros", &shown(&layout.macros()));
 }
 
