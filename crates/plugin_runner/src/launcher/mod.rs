@@ -50,7 +50,7 @@ pub struct Options {
     /// What every plugin may use
     #[command(flatten)]
     pub limits: limits::Limits,
-    /// Let plugins gain privileges by programs with setuid or capabilities, such as sudo and check_icmp
+    /// Let plugins gain privileges by programs with setuid or capabilities, such as sudo and `check_icmp`
     #[arg(long)]
     pub allow_setuid: bool,
 }
