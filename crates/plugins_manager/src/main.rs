@@ -21,11 +21,13 @@ use anyhow::Context as _;
 use clap::Parser;
 use selfservice_core::config::Settings;
 use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
 
 /// Claims queued tasks, has them run by the launcher, and writes their output and results.
 ///
 /// SIGTERM and SIGINT stop it: it takes no new tasks, waits for its runs (`[manager] drain_seconds`), ends what is left
-/// and records that. A second signal does not wait.
+/// and records that. A second signal does not wait. SIGHUP lets it read settings and macros again; where a file is wrong
+/// it says so in the log and keeps what it has.
 #[derive(Debug, Parser)]
 #[command(name = "plugins_manager", version)]
 struct Arguments {
@@ -38,12 +40,18 @@ fn main() -> anyhow::Result<()> {
     failpoint::listen!();
     let arguments = Arguments::parse();
     let settings = Settings::load(arguments.settings.as_deref())?;
-    tracing_subscriber::fmt()
-        .with_env_filter(settings.log_filter.as_str())
+    let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .init();
+        .with_env_filter(settings.log_filter.as_str())
+        .with_filter_reloading();
+    let handle = subscriber.reload_handle();
+    subscriber.init();
+    let set_log_filter = move |filter: &str| {
+        let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+        handle.reload(filter).map_err(|error| error.to_string())
+    };
     let macros = settings.macro_file()?;
-    manager::Manager::build(&settings, macros).context("while starting")?.run()
+    manager::Manager::build(&settings, macros, Box::new(set_log_filter)).context("while starting")?.run()
 }
 
 #[cfg(test)]

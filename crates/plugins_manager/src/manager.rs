@@ -59,11 +59,19 @@ pub struct Manager {
     heartbeat_at: Instant,
     /// The database did not answer the last time.
     away: bool,
+    set_log_filter: SetLogFilter,
 }
+
+/// Takes another `[log] filter`; the error says what is wrong with it.
+pub type SetLogFilter = Box<dyn Fn(&str) -> Result<(), String>>;
 
 impl Manager {
     /// Connects to the launcher and starts the threads. The database may still be away.
-    pub fn build(settings: &Settings, macros: MacroFile) -> anyhow::Result<Self> {
+    pub fn build(
+        settings: &Settings,
+        macros: MacroFile,
+        set_log_filter: SetLogFilter,
+    ) -> anyhow::Result<Self> {
         let pool = Pool::new(&settings.database, "plugins_manager");
         let url = settings.database.connection_string("plugins_manager");
         let listener = Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL, WORKER_TOLD])
@@ -111,6 +119,7 @@ impl Manager {
             cancelled: HashSet::new(),
             heartbeat_at: Instant::now(),
             away: false,
+            set_log_filter,
         })
     }
 
@@ -352,13 +361,23 @@ impl Manager {
         self.plugins.cancel(id);
     }
 
+    /// Reads settings and macros again. Where a file is wrong, both stay as they were. What only a start can change (the
+    /// database, the launcher and what it is told, the name, the output limit) waits for the next one.
     fn reload(&mut self) {
-        match self.settings.macro_file() {
-            Ok(macros) => {
+        let read = Settings::load(Some(&self.settings.path))
+            .and_then(|settings| settings.macro_file().map(|macros| (settings, macros)));
+        match read {
+            Ok((settings, macros)) => {
+                if let Err(error) = (self.set_log_filter)(&settings.log_filter) {
+                    tracing::error!("[log] filter stays as it was: {error}");
+                }
+                self.settings = settings;
                 self.macros = macros;
-                tracing::info!("the macros were read again");
+                // The heartbeat tells the others of slots and tags.
+                self.heartbeat_at = Instant::now();
+                tracing::info!(slots = self.settings.manager.slots, "settings and macros were read again");
             }
-            Err(error) => tracing::error!("the macros stay as they were: {error}"),
+            Err(error) => tracing::error!("settings and macros stay as they were: {error}"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Signals: TERM and INT ask to stop (a second one hurries), HUP to read the macros again.
+//! Signals: TERM and INT ask to stop (a second one hurries), HUP to read settings and macros again.
 
 use anyhow::Context as _;
 use selfservice_core::db::Waker;
@@ -46,7 +46,7 @@ impl Signals {
         self.stops.load(Ordering::SeqCst) > 1
     }
 
-    /// Whether the macros should be read again; true once for each time.
+    /// Whether settings and macros should be read again; true once for each time.
     pub fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::SeqCst)
     }

@@ -5,6 +5,7 @@ use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;
 use selfservice_core::models::logs::Chunk;
 use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
+use selfservice_core::models::workers::Worker;
 use selfservice_core::plan::{Plan, Request, Requester};
 use selfservice_core::queue::{self, Cancelled, Enqueued};
 use std::collections::BTreeMap;
@@ -313,6 +314,81 @@ fn stopping_waits_for_runs_and_starts_nothing_new() {
     let status = bench.app.program("plugins_manager").wait(Duration::from_secs(20));
     assert!(status.unwrap().success());
     assert_eq!(bench.task(late).state, TaskState::Queued);
+}
+
+#[test]
+fn settings_are_read_again_on_a_signal_and_a_broken_file_changes_nothing() {
+    let bench = Bench::start(&manager_only());
+    let hang_up = || bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGHUP);
+    let worker = || bench.database.sql("SELECT slots, tags FROM workers");
+    let text = std::fs::read_to_string(&bench.app.settings).unwrap();
+    let changed = text.replace("slots = 8", "slots = 3\ntags = dmz eu");
+    assert_ne!(changed, text);
+    std::fs::write(&bench.app.settings, &changed).unwrap();
+    hang_up();
+    eventually("slots and tags are others", || (worker() == "3|{dmz,eu}").then_some(()));
+    std::fs::write(&bench.app.settings, changed.replace("slots = 3", "slots = many")).unwrap();
+    hang_up();
+    let complaint = eventually("the log names what is wrong", || {
+        let log = bench.app.log("plugins_manager");
+        log.lines().find(|line| line.contains("stay as they were")).map(str::to_owned)
+    });
+    assert!(
+        complaint.contains("settings.ini:") && complaint.contains("[manager] slots = 'many'"),
+        "{complaint}"
+    );
+    assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
+    assert_eq!(worker(), "3|{dmz,eu}");
+}
+
+#[test]
+fn a_drained_manager_says_so_lets_its_runs_end_and_goes_on_when_it_is_told() {
+    let bench = Bench::start(&manager_only());
+    write_plugin(&bench.app.plugins, "slow", "echo begun; sleep 1; echo ended");
+    let running = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(running, "begun");
+    let id = bench.database.sql("SELECT id FROM workers").parse().unwrap();
+    let tell = |draining| {
+        bench.database.pool().run::<_, DbError>(|c| Ok(Worker::set_draining(c, id, draining)?)).unwrap()
+    };
+    let said = |what: &str| {
+        eventually(what, || bench.app.log("plugins_manager").contains(what).then_some(()));
+    };
+    assert!(tell(true));
+    said("being drained: no new tasks are taken");
+    let waiting = bench.queue(bench.world.ok, &[]);
+    assert_eq!(bench.finished(running).result, Some(TaskResult::Ok));
+    assert_eq!(bench.task(waiting).state, TaskState::Queued);
+    assert!(tell(false));
+    said("drained no more: tasks are taken again");
+    assert_eq!(bench.finished(waiting).result, Some(TaskResult::Ok));
+}
+
+/// G25.
+#[test]
+fn a_handler_that_kills_its_manager_is_paused_and_the_others_go_on() {
+    // The launcher stays the manager's own user here, or the plugin could not do it.
+    let settings =
+        vec![("plugins", "launcher_user =".to_owned()), ("manager", "lease_seconds = 2".to_owned())];
+    let mut bench = Bench::start(&AppOptions { settings, ..manager_only() });
+    write_plugin(
+        &bench.app.plugins,
+        "slow",
+        "kill -9 \"$(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status)\"; sleep 9",
+    );
+    for round in 0..3 {
+        let id = bench.queue(bench.world.slow, &[]);
+        let status = bench.app.program("plugins_manager").wait(Duration::from_secs(20));
+        assert!(status.is_some(), "the plugin kills its manager");
+        bench.app.start_program("plugins_manager");
+        assert_eq!(bench.finished(id).result, Some(TaskResult::Lost), "round {round}");
+    }
+    let paused = bench.database.sql("SELECT name, paused_by FROM event_handlers WHERE paused_at IS NOT NULL");
+    assert_eq!(paused, "slow|selfservice");
+    assert_eq!(bench.database.sql("SELECT object FROM audit WHERE action = 'handler.pause'"), "slow");
+    let waiting = bench.queue(bench.world.slow, &[]);
+    assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));
+    assert_eq!(bench.task(waiting).state, TaskState::Queued);
 }
 
 #[test]
