@@ -180,7 +180,7 @@ fn show(context: &Context, id: Uuid) -> anyhow::Result<()> {
     let row = context.pool().run(|connection| {
         let task = find(connection, id)?;
         let wait_reason = WaitReason::of(connection, &task)?.map(|reason| reason.to_string());
-        let retried_as = task.retried_as(connection)?;
+        let retried_as = task.retried_as(connection)?.map(|retry| retry.id);
         anyhow::Ok(Row { wait_reason, retried_as, ..Row::from(task) })
     })?;
     context.show(&row, &row)
