@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 pub use facts::Facts;
 pub use repeat::{Repeated, repeat_lost};
-pub use trial::Trial;
+pub use trial::{Trial, TrialCommand};
 
 /// The longest argument, in bytes: Linux refuses more than 128 KiB.
 const MAX_ARGUMENT: usize = 100_000;

@@ -22,13 +22,22 @@ pub struct Trial {
     pub parameters: BTreeMap<String, String>,
 }
 
+/// What a plugin is given in a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialCommand {
+    /// Every argument.
+    pub argv: Vec<String>,
+    /// `NAGIOS_*` variables.
+    pub environment: Vec<(String, String)>,
+}
+
 impl Trial {
     /// The names of the host's environments, joined with commas.
     pub fn environments(&self) -> String {
         self.placement.environments.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(",")
     }
 
-    /// The arguments and the `NAGIOS_*` variables that a handler with these templates would give its plugin.
+    /// What a handler with these templates would give its plugin.
     ///
     /// # Errors
     /// A template that does not work here.
@@ -39,10 +48,10 @@ impl Trial {
         templates: &[String],
         id: Uuid,
         at: DateTime<Utc>,
-    ) -> Result<(Vec<String>, Vec<(String, String)>), PlanError> {
+    ) -> Result<TrialCommand, PlanError> {
         let mut table = MacroTable::new(macros);
         fill(&mut table, &self.host, &self.placement, self.service.as_ref(), &self.parameters, requester);
         let table = with_task(table, id, at);
-        Ok((expand(templates, &table)?, table.nagios_environment()))
+        Ok(TrialCommand { argv: expand(templates, &table)?, environment: table.nagios_environment() })
     }
 }

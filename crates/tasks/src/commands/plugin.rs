@@ -150,8 +150,8 @@ impl TestArguments {
             let trial = context
                 .pool()
                 .run(|connection| find_target(connection, name, self.service.as_deref(), parameters))?;
-            (invocation.arguments, invocation.nagios) =
-                trial.command(macros, REQUESTER, &self.arguments, id, Utc::now())?;
+            let command = trial.command(macros, REQUESTER, &self.arguments, id, Utc::now())?;
+            (invocation.arguments, invocation.nagios) = (command.argv, command.environment);
             invocation.environment = trial.environments();
             invocation.service = trial.service.map(|service| service.name).unwrap_or_default();
             invocation.host = trial.host.name;
