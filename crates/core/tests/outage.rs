@@ -1,5 +1,4 @@
 //! The database is away, slow, silent or read-only: whoever uses it hears so in time, and goes on when it is back.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use selfservice_core::config::DatabaseSettings;
 use selfservice_core::db::{DbError, Listener, PgConnection, Pool, Wake};

@@ -40,7 +40,7 @@ pub struct TestArguments {
     /// The service on that host
     #[arg(long, requires = "host")]
     service: Option<String>,
-    /// A parameter, for $_PARAMname$ and the task on standard input; may be given several times
+    /// A parameter, for `$_PARAMname$` and the task on standard input; may be given several times
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
     /// End it after so many seconds

@@ -1,4 +1,4 @@
-//! The file of trusted host keys, as sshd(8) describes it under "SSH_KNOWN_HOSTS FILE FORMAT".
+//! The file of trusted host keys, as sshd(8) describes it under "`SSH_KNOWN_HOSTS` FILE FORMAT".
 
 use anyhow::Context as _;
 use base64::Engine as _;
