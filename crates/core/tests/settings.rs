@@ -62,7 +62,7 @@ fn a_wrong_file_is_refused_with_file_line_section_and_key() {
     for (text, complaint) in [
         (
             "[wed]\n",
-            "settings.ini:1: section [wed] is not known; allowed are database, web, manager, plugins, ",
+            "settings.ini:1: section [wed] is not known; allowed are database, web, manager, ssh, plugins, ",
         ),
         (
             "[web]\nlisten = 127.0.0.1:8080\nlissten = x\n",

@@ -344,7 +344,7 @@ fn settings_are_read_again_on_a_signal_and_a_broken_file_changes_nothing() {
 #[test]
 fn a_drained_manager_says_so_lets_its_runs_end_and_goes_on_when_it_is_told() {
     let bench = Bench::start(&manager_only());
-    fixture::write_plugin(&bench.app.plugins, "slow", "echo begun; sleep 1; echo ended");
+    bench.app.replace_plugin(&bench.database, "slow", "echo begun; sleep 1; echo ended");
     let running = bench.queue(bench.world.slow, &[]);
     bench.wait_for_output(running, "begun");
     let id = bench.database.sql("SELECT id FROM workers").parse().unwrap();
@@ -371,8 +371,8 @@ fn a_handler_that_kills_its_manager_is_paused_and_the_others_go_on() {
     let settings =
         vec![("plugins", "launcher_user =".to_owned()), ("manager", "lease_seconds = 2".to_owned())];
     let mut bench = Bench::start(&AppOptions { settings, ..manager_only() });
-    fixture::write_plugin(
-        &bench.app.plugins,
+    bench.app.replace_plugin(
+        &bench.database,
         "slow",
         "kill -9 \"$(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status)\"; sleep 9",
     );

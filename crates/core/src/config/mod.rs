@@ -66,12 +66,15 @@ impl Settings {
     /// Reads `path`; `database_url`, where given, wins over the file's.
     pub fn read(path: &Path, database_url: Option<String>) -> Result<Self, IniError> {
         let mut file = IniFile::read(path)?;
+        let database = DatabaseSettings::read(&mut file, database_url)?;
+        let web = WebSettings::read(&mut file)?;
+        let manager = ManagerSettings::read(&mut file)?;
         let ssh = SshSettings::read(&mut file)?;
         let settings = Self {
             path: path.to_owned(),
-            database: DatabaseSettings::read(&mut file, database_url)?,
-            web: WebSettings::read(&mut file)?,
-            manager: ManagerSettings::read(&mut file)?,
+            database,
+            web,
+            manager,
             plugins: PluginSettings::read(&mut file, ssh.environment())?,
             ssh,
             scheduler: SchedulerSettings::read(&mut file)?,

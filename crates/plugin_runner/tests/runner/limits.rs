@@ -29,7 +29,7 @@ fn a_fork_bomb_ends_alone() {
     nest.script("bomb", BOMB);
     nest.script("sessions", "while :; do setsid sleep 300 & done");
     nest.script("busy", "i=0; while [ $i -lt 100 ]; do /bin/true || exit 2; i=$((i+1)); done; echo done");
-    let mut runner = limited(&nest, &["--max-processes", "64"]);
+    let mut runner = limited(&nest, &["--max-processes", "256"]);
     let neighbour = invocation("sh", &["-c", "echo ready; read -r line; busy"]);
     let neighbour = Invocation { path: format!("{}:/usr/bin", nest.plugins().display()), ..neighbour };
     let id = neighbour.run;
@@ -50,7 +50,7 @@ fn a_fork_bomb_ends_alone() {
             };
             runner.turn(Duration::from_secs(1), &mut sink).unwrap();
         }
-        assert_eq!(ran[0].outcome, Some(Outcome::OverLimit("more than 64 processes".to_owned())));
+        assert_eq!(ran[0].outcome, Some(Outcome::OverLimit("more than 256 processes".to_owned())));
         assert_eq!((ran[0].left, processes_with(&id.to_string()).len()), (0, 0));
         assert_eq!((ran[1].text(), &ran[1].outcome), ("done\n", &Some(Outcome::Exit(0))));
     }

@@ -162,7 +162,7 @@ mod tests {
         let rows = rows();
         assert_eq!(
             rows.print(Form::Table),
-            "id  name\n--  ----------\n1   a \"b\",\\nc\n    NULL\n[more rows were left out after 2]\n"
+            "id  name\n--  ---------\n1   a \"b\",\\nc\n    NULL\n[more rows were left out after 2]\n"
         );
         assert_eq!(rows.print(Form::Csv), "id,name\n1,\"a \"\"b\"\",\nc\"\n\"\",\n");
         let json: Value = serde_json::from_str(&rows.print(Form::Json)).unwrap();
