@@ -1,6 +1,6 @@
 //! All parts of a browser test: database, programs, the page around, the browser.
 
-use test_support::fixture::World;
+use test_support::fixture::{self, World};
 use test_support::{AppOptions, TestApp, TestDatabase};
 
 use crate::browser::Browser;
@@ -39,6 +39,10 @@ impl Stage {
             .push(("web", format!("frame_ancestors = {} {}", grafana.same_site(), grafana.cross_site())));
         let app = TestApp::start(&database, &options);
         for (name, script) in PLUGINS {
+            fixture::write_plugin(&app.plugins, name, script);
+        }
+        // The manager tells of all of them at once, so that it knows the last one is enough.
+        if let Some((name, script)) = PLUGINS.last().filter(|_| options.manager) {
             app.replace_plugin(&database, name, script);
         }
         Self { browser: Browser::start().await, app, grafana, world, database }

@@ -396,15 +396,13 @@ impl Manager {
 
     fn give_back(&mut self) {
         let ids: Vec<Uuid> = self.unstarted.iter().map(|claim| claim.task.id).collect();
+        failpoint!("in_give_back");
         if ids.is_empty() {
             return;
         }
         let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
-        let result = self.pool.transaction::<_, DbError>(|connection| {
-            let given = queue::give_back(connection, epoch, &ids)?;
-            failpoint!("in_give_back");
-            Ok(given)
-        });
+        let result =
+            self.pool.transaction::<_, DbError>(|connection| Ok(queue::give_back(connection, epoch, &ids)?));
         match result {
             Ok(_) => {
                 self.unstarted.clear();
