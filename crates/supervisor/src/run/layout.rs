@@ -57,8 +57,9 @@ impl Layout {
 
     fn in_checkout(checkout: PathBuf, programs: &Path) -> Result<Self> {
         let var = checkout.join("var");
-        for directory in [".", "etc", "etc/ssh", "log", "work", "run"].map(|name| var.join(name)) {
-            make_directory(&directory, 0o700, None, None)?;
+        make_directory(&var, 0o700, None, None)?;
+        for name in ["etc", "etc/ssh", "log", "work", "run"] {
+            make_directory(&var.join(name), 0o700, None, None)?;
         }
         let layout = Self {
             etc: var.join("etc"),
