@@ -72,7 +72,7 @@ pub fn write(batch: &Batch, to: &mut impl Write) -> io::Result<u64> {
     Ok((MAGIC.len() + 4 + parts().map(<[u8]>::len).sum::<usize>()) as u64)
 }
 
-/// Reads what [`write`] has written. The error is a sentence that says what is wrong with the bytes.
+/// Reads what [`write()`] has written. The error is a sentence that says what is wrong with the bytes.
 pub fn read(bytes: &[u8]) -> Result<Batch, String> {
     let torn = || "it is shorter than it says".to_owned();
     let number = |at: usize| {
