@@ -15,8 +15,19 @@ use super::accounts::Accounts;
 use crate::account::Account;
 use crate::postgres::{SOCKET_PATH_LIMIT, socket_path};
 
-const SBIN: [&str; 4] = ["web_gui", "plugins_manager", "plugin_launcher", "schedulerd"];
+const SBIN: [&str; 7] = [
+    "web_gui",
+    "plugins_manager",
+    "plugin_launcher",
+    "schedulerd",
+    "plugin_http",
+    "plugin_jenkins",
+    "plugin_sql",
+];
 const EXAMPLE: &str = "etc/example";
+/// What plugins read beside their arguments: people edit it, so it is copied only where it is missing.
+const STATEMENTS: &str = "sql";
+const NETWORKS: &str = "http.ini";
 const BIN: [&str; 2] = ["tasks", "data_loader"];
 
 /// All directories of one running system.
@@ -104,6 +115,7 @@ impl Layout {
         // Plugins may pass through to what is theirs, and list nothing.
         make_directory(&layout.etc, 0o751, None, service)?;
         make_directory(&layout.ssh_directory(), 0o750, None, Some(accounts.plugin.gid))?;
+        make_directory(&layout.etc.join(STATEMENTS), 0o755, None, None)?;
         make_directory(&layout.example_directory(), 0o755, None, None)?;
         make_directory(&layout.log_directory(), 0o750, None, service)?;
         make_directory(&layout.spool_directory(), 0o700, Some(&accounts.service), service)?;
@@ -120,7 +132,21 @@ impl Layout {
             }
         }
         copy_files(&self.checkout.join("plugins"), &self.plugins)?;
+        self.copy_samples()?;
         copy_files(&self.checkout.join(EXAMPLE), &self.example_directory())
+    }
+
+    fn copy_samples(&self) -> Result<()> {
+        let samples = self.checkout.join("etc");
+        let statements = fs::read_dir(samples.join(STATEMENTS)).into_iter().flatten().flatten();
+        let statements = statements.map(|entry| Path::new(STATEMENTS).join(entry.file_name()));
+        for name in statements.chain([PathBuf::from(NETWORKS)]) {
+            let (from, to) = (samples.join(&name), self.etc.join(&name));
+            if from.is_file() && !to.exists() {
+                copy_if_changed(&from, &to, 0o644)?;
+            }
+        }
+        Ok(())
     }
 
     /// The example inventory, where the programs can read it.
