@@ -37,19 +37,8 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
     let id = connection.connection_id();
     running.begin(Box::new(move || kill(target, id)));
     let result = execute(&mut connection, &statement, options);
-    match &result {
-        Ok(_) if options.mode == Mode::Write => {
-            if let Err(error) = connection.query_drop("COMMIT") {
-                let failure = refused(error);
-                running.ended(&failure.sentence);
-                return Err(failure);
-            }
-            running.ended("it was completed and committed");
-        }
-        Ok(_) => running.ended("it was completed"),
-        Err(failure) => running.ended(&failure.sentence),
-    }
-    result.map(Some)
+    let commit = || connection.query_drop("COMMIT").map_err(refused);
+    running.conclude(result, (options.mode == Mode::Write).then_some(commit)).map(Some)
 }
 
 fn connection_options(target: &Target) -> Result<Opts, Failure> {

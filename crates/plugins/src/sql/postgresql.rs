@@ -30,19 +30,8 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
     let cancel = connection.cancel_handle()?;
     running.begin(Box::new(move || cancel.send()));
     let result = connection.execute(options);
-    match &result {
-        Ok(_) if options.mode == Mode::Write => {
-            // Only the commit makes it true.
-            if let Err(failure) = connection.command("COMMIT") {
-                running.ended(&failure.sentence);
-                return Err(failure);
-            }
-            running.ended("it was completed and committed");
-        }
-        Ok(_) => running.ended("it was completed"),
-        Err(failure) => running.ended(&failure.sentence),
-    }
-    result.map(Some)
+    let commit = || connection.command("COMMIT");
+    running.conclude(result, (options.mode == Mode::Write).then_some(commit)).map(Some)
 }
 
 /// An open connection; closed when dropped, which rolls back what was not committed.

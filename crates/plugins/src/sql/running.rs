@@ -43,6 +43,25 @@ impl Running {
         self.0.1.notify_all();
     }
 
+    /// The statement came back with `result`. Where it went well, `commit` makes it true, for a mode that needs one.
+    ///
+    /// # Errors
+    /// The statement's, or the commit's.
+    pub fn conclude<T>(
+        &self,
+        result: Result<T, Failure>,
+        commit: Option<impl FnOnce() -> Result<(), Failure>>,
+    ) -> Result<T, Failure> {
+        let committed = commit.is_some();
+        let result = result.and_then(|done| commit.map_or(Ok(()), |commit| commit()).map(|()| done));
+        match &result {
+            Ok(_) if committed => self.ended("it was completed and committed"),
+            Ok(_) => self.ended("it was completed"),
+            Err(failure) => self.ended(&failure.sentence),
+        }
+        result
+    }
+
     /// Has the server end the statement, and waits at most `grace` for its word.
     pub fn stop(&self, why: &str, grace: Duration) -> Failure {
         let mut state = self.lock();
