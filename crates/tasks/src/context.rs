@@ -87,11 +87,19 @@ pub fn handler_named(connection: &mut PgConnection, name: &str) -> anyhow::Resul
         .with_context(|| format!("there is no event handler '{name}'; 'tasks handler list' names them"))
 }
 
+/// Who did what this program does, in audit rows and pauses.
+pub const ACTOR: &str = "tasks";
+
 /// Writes down that the administrator of the machine did something. Call it in the transaction that does it.
 pub fn audit(connection: &mut PgConnection, action: &str, object: &str) -> Result<(), QueryError> {
+    audit_row(action, object).insert(connection)
+}
+
+/// The row that [`audit`] writes, for those who have more to say.
+pub fn audit_row<'a>(action: &'a str, object: &'a str) -> NewAudit<'a> {
     NewAudit {
         users_id: None,
-        actor: "tasks",
+        actor: ACTOR,
         identity: "system",
         address: "",
         action,
@@ -99,5 +107,4 @@ pub fn audit(connection: &mut PgConnection, action: &str, object: &str) -> Resul
         task_id: None,
         detail: serde_json::json!({}),
     }
-    .insert(connection)
 }

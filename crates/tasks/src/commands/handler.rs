@@ -1,6 +1,6 @@
 //! `tasks handler ...`
 
-use crate::context::{Context, handler_named};
+use crate::context::{ACTOR, Context, audit_row, handler_named};
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
@@ -10,9 +10,6 @@ use serde::Serialize;
 
 /// Handlers that one statement reads.
 const PAGE: i64 = 1000;
-/// Who pauses, where the administrator of the machine does.
-const ACTOR: &str = "tasks";
-
 #[derive(Subcommand)]
 pub enum HandlerCommand {
     /// List all event handlers
@@ -130,14 +127,5 @@ fn resume(context: &Context, name: &str) -> anyhow::Result<()> {
 
 /// `reason` is why the handler is paused, or was.
 fn audit<'a>(action: &'a str, name: &'a str, reason: &str) -> NewAudit<'a> {
-    NewAudit {
-        users_id: None,
-        actor: ACTOR,
-        identity: "system",
-        address: "",
-        action,
-        object: name,
-        task_id: None,
-        detail: serde_json::json!({ "reason": reason }),
-    }
+    NewAudit { detail: serde_json::json!({ "reason": reason }), ..audit_row(action, name) }
 }

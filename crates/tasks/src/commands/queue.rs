@@ -1,6 +1,6 @@
 //! `tasks queue ...`
 
-use crate::context::{Context, user_named};
+use crate::context::{Context, audit_row, user_named};
 use anyhow::{Context as _, anyhow, bail};
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
@@ -256,15 +256,6 @@ fn audit(
     task: &Task,
     detail: serde_json::Value,
 ) -> Result<(), QueryError> {
-    NewAudit {
-        users_id: None,
-        actor: "tasks",
-        identity: "system",
-        address: "",
-        action,
-        object: &format!("{} on {}", task.handler_name, task.host_name),
-        task_id: Some(task.id),
-        detail,
-    }
-    .insert(connection)
+    let object = format!("{} on {}", task.handler_name, task.host_name);
+    NewAudit { task_id: Some(task.id), detail, ..audit_row(action, &object) }.insert(connection)
 }
