@@ -125,11 +125,6 @@ impl Access {
                     && grant.handler_tag.is_none()
             })
     }
-
-    /// Whether the person may see anything at all.
-    pub fn is_empty(&self) -> bool {
-        self.grants.is_empty()
-    }
 }
 
 impl Grant {
