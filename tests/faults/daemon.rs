@@ -92,7 +92,7 @@ impl Daemon {
         let mut state = self.lock();
         if let Some(status) = state.child.as_ref().map(GuardedChild::ended) {
             let Some(status) = status else { return };
-            // Who is asked to stop while the database is away cannot sign off, and says so with its exit code.
+            // What is asked to stop while the database is away may fail at its last statement.
             let expected = status.signal() == Some(Signal::SIGKILL as i32)
                 || (std::mem::take(&mut state.asked_to_stop) && status.code().is_some_and(|code| code <= 1));
             if !expected {
