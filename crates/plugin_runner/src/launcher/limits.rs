@@ -17,8 +17,10 @@ use crate::sys;
 const MEBIBYTE: u64 = 1024 * 1024;
 /// A plugin that is told of its limit of processor time by a signal has this long to say so, in seconds.
 const CPU_GRACE: rlim_t = 2;
-/// A run may start so many times its allowed number before the kernel refuses: until then it has been seen and ended.
-const CEILING: u64 = 4;
+/// A run may start so many times its allowed number before the kernel refuses: until then it has been seen and ended,
+/// also on a busy machine. The kernel counts all runs of the user together and refuses all of them, so that a ceiling
+/// which one run can reach in time would fail its neighbours.
+const CEILING: u64 = 16;
 /// Where memory is short, the kernel ends plugins first, and neither a manager nor a database. From 0 to 1000.
 const FIRST_TO_GO: &str = "500";
 
