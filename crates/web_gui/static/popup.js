@@ -919,6 +919,8 @@ export class SelfServicePopup extends HTMLElement {
   }
 
   #reportSize() {
+    // A scrollbar that comes and goes with the frame's height would change the width, and by that the height again.
+    if (this.framed) document.documentElement.style.scrollbarGutter = "stable";
     new ResizeObserver(() => this.tellParent({ type: "resize", height: Math.ceil(this.getBoundingClientRect().height) })).observe(this);
   }
 
