@@ -10,6 +10,11 @@ use crate::browser::Browser;
 const ROOT: &str =
     "const root = document.querySelector('selfservice-popup')?.shadowRoot; if (!root) return null;";
 
+/// Finds a button or link by its name.
+const NAMED: &str =
+    "const named = (name) => [...root.querySelectorAll('button, a')].find((one) => !one.disabled
+    && one.checkVisibility() && (one.getAttribute('aria-label') ?? one.textContent).trim() === name);";
+
 impl Browser {
     /// Goes from the page around into the frame that `embed.js` has opened.
     pub async fn enter_popup(&self) {
@@ -46,21 +51,27 @@ impl Browser {
 
     /// The button or link of this name, which is what a screen reader says.
     pub async fn button(&self, name: &str) -> WebElement {
-        let script = format!(
-            "{ROOT}return [...root.querySelectorAll('button, a')].find((one) => !one.disabled && one.checkVisibility()
-               && (one.getAttribute('aria-label') ?? one.textContent).trim() === arguments[0])"
-        );
+        let script = format!("{ROOT}{NAMED}return named(arguments[0])");
         self.element(&format!("there is a button {name:?}"), &script, vec![json!(name)]).await
     }
 
     /// Presses the button as soon as it can be pressed. The page around makes the frame as high as its content, which
-    /// moves the buttons: a press in the middle of that would land beside.
+    /// moves the buttons: a press in the middle of that would land beside, so the button must have stayed where it is
+    /// for some looks in a row.
     pub async fn press(&self, name: &str) {
-        let rest = "const seen = () => [innerHeight, root.querySelector('.popup').scrollHeight].join();
+        let rest = format!(
+            "{NAMED}const button = named(arguments[0]);
+            if (!button || window === top) return button;
+            const seen = () => JSON.stringify([innerHeight, root.querySelector('.popup').scrollHeight,
+                button.isConnected, button.getBoundingClientRect()]);
             const before = seen();
-            return window === top || new Promise((go) => setTimeout(() => go(before === seen()), 100))";
-        self.button(name).await;
-        self.in_popup("the popup has its size", rest, vec![]).await;
+            return new Promise((go) => {{
+                const look = (left) => before !== seen() ? go(false) : left === 0 ? go(true)
+                    : setTimeout(() => requestAnimationFrame(() => look(left - 1)), 50);
+                look(6);
+            }})"
+        );
+        self.in_popup(&format!("the button {name:?} stays where it is"), &rest, vec![json!(name)]).await;
         self.button(name).await.click().await.unwrap();
     }
 
