@@ -222,6 +222,8 @@ feed() {
         quote "$word"
         printf ' %s' "$quoted"
     done
+    # Said before it is true: a quick command may have ended there before this shell comes to its next line.
+    : >sending
     printf '\n%s "$@"; exit\n' "$action"
     : >sent
     while :; do
@@ -537,7 +539,7 @@ how_it_ended
 
 if [ "$ended" = lost ]; then
     connection_trouble
-    if [ -e sent ]; then
+    if [ -e sending ]; then
         reason="the connection to $host was lost while the command ran; how it ended is not known ($reason)"
     fi
     printf 'UNKNOWN - %s\n' "$reason"
@@ -549,7 +551,7 @@ if [ "$action" = check ]; then
     printf 'CRITICAL - signed in to %s, but the command is not there or not allowed\n' "$target"
     exit "$CRITICAL"
 fi
-if [ ! -e sent ]; then
+if [ ! -e sending ]; then
     printf 'UNKNOWN - %s ended the session before it took the command; nothing was run there\n' "$host"
     exit "$UNKNOWN"
 fi

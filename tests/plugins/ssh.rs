@@ -10,14 +10,17 @@ use std::process::Command;
 use test_support::sshd::Sshd;
 
 use crate::hostile;
-use crate::run::{Plugin, Running, eventually};
+use crate::run::{Plugin, Running, eventually, repository};
 
 fn ssh(server: &Sshd, options: &[&str]) -> Plugin {
-    Plugin::new("ssh.sh")
+    with_identity(Plugin::new("ssh.sh"), server).args(options)
+}
+
+fn with_identity(plugin: Plugin, server: &Sshd) -> Plugin {
+    plugin
         .args(["--host", "127.0.0.1", "--port", &server.port.to_string()])
         .args(["--identity".as_ref(), server.identity.as_os_str()])
         .args(["--known-hosts".as_ref(), server.known_hosts.as_os_str()])
-        .args(options)
 }
 
 fn remote(server: &Sshd, command: &[&str]) -> Plugin {
@@ -51,6 +54,25 @@ fn both_streams_arrive_apart_and_any_bytes() {
     let ended = remote(&server, &["sh", "-c", "printf 'a\\000\\377b'; echo error >&2"]).run();
     assert_eq!(ended.stdout, b"a\0\xffb");
     assert_eq!(ended.stderr, "error\n");
+}
+
+#[test]
+fn a_command_that_ended_before_the_plugin_looked_was_run() {
+    let server = Sshd::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let plugins = repository().join("plugins");
+    for name in ["lib.sh", "ssh_remote.sh"] {
+        fs::copy(plugins.join(name), directory.path().join(name)).unwrap();
+    }
+    // The moment after the command was sent, stretched.
+    let text = fs::read_to_string(plugins.join("ssh.sh")).unwrap();
+    let slow = text.replace("\n    : >sent\n", "\n    sleep 1; : >sent\n");
+    assert_ne!(slow, text);
+    let plugin = directory.path().join("ssh.sh");
+    fs::write(&plugin, slow).unwrap();
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = with_identity(Plugin::command(&plugin), &server).args(["--", "echo", "was run"]).run();
+    assert_eq!((ended.code, ended.text().as_str()), (0, "was run\n"), "{ended:?}");
 }
 
 #[test]
