@@ -30,9 +30,9 @@ text_enum! {
 }
 
 /// A row of `grants` that counts for one user.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Deserialize)]
 #[diesel(table_name = grants, check_for_backend(Pg))]
-struct Grant {
+pub(crate) struct Grant {
     environments_id: Option<i64>,
     hostgroups_id: Option<i64>,
     event_handlers_id: Option<i64>,
@@ -60,6 +60,11 @@ pub enum Confirmation {
 }
 
 impl Access {
+    /// What these grants allow. `ceiling` as for [`Access::load`].
+    pub(crate) fn new(grants: Vec<Grant>, ceiling: Option<Verb>) -> Self {
+        Self { grants, ceiling }
+    }
+
     /// The grants of the user and of their teams. `ceiling` is the verb of the API token that asks, if one does.
     pub fn load(connection: &mut PgConnection, users_id: i64, ceiling: Option<Verb>) -> QueryResult<Self> {
         let mine =
@@ -70,7 +75,7 @@ impl Access {
             .filter(diesel::dsl::exists(enabled))
             .select(Grant::as_select())
             .load(connection)?;
-        Ok(Self { grants: rows, ceiling })
+        Ok(Self::new(rows, ceiling))
     }
 
     /// Whether the person may see the host at all.

@@ -124,21 +124,20 @@ impl Storage {
             self.pool.transaction::<_, DbError>(|connection| Ok(Chunk::append(connection, part)?))?;
             chunks = rest;
         }
-        self.pool.transaction::<_, DbError>(|connection| {
-            Chunk::append(connection, chunks)?;
-            queue::progress(connection, &batch.progress)?;
-            let ends: Vec<&Finish> = batch.ends.iter().collect();
-            let done: HashSet<Uuid> = queue::finish_all(connection, &ends)?.into_iter().collect();
-            for end in ends.iter().filter(|end| !done.contains(&end.id)) {
-                tracing::warn!(task.id = %end.id, "a result came for a task that is not this manager's any more");
-            }
-            if !ends.is_empty() {
-                failpoint!("before_result_commit");
-            }
-            Ok(())
-        })?;
         if !batch.ends.is_empty() {
+            failpoint!("before_result_commit");
+        }
+        let ends: Vec<&Finish> = batch.ends.iter().collect();
+        let changed: Vec<Uuid> = batch.progress.iter().map(|run| run.id).collect();
+        let done: HashSet<Uuid> = self.pool.run::<_, DbError>(|connection| {
+            let done = queue::store(connection, chunks, &batch.progress, &ends, &changed)?;
+            Ok(done.into_iter().collect())
+        })?;
+        if !ends.is_empty() {
             failpoint!("after_result_commit");
+        }
+        for end in ends.iter().filter(|end| !done.contains(&end.id)) {
+            tracing::warn!(task.id = %end.id, "a result came for a task that is not this manager's any more");
         }
         Ok(())
     }

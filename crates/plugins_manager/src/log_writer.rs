@@ -27,6 +27,8 @@ use uuid::Uuid;
 const PAUSE: Duration = Duration::from_millis(40);
 /// So much output does not wait for the pause.
 const VOLUME: usize = 256 * 1024;
+/// After a transaction messages gather so long: the results of many short runs share the next one.
+const GATHER: Duration = Duration::from_millis(5);
 /// What was spooled is being stored; then it is our turn.
 const TURN: Duration = Duration::from_millis(20);
 /// Neither the database nor the disk took it.
@@ -186,6 +188,7 @@ impl LogWriter {
                 Ok(dropped) => {
                     self.backlog.stored();
                     self.settle(&batch, &Settled::Stored { dropped });
+                    std::thread::sleep(GATHER);
                     None
                 }
                 Err(error) => {

@@ -35,6 +35,10 @@ const LAST_RUNS: Duration = Duration::from_secs(5);
 /// While the database is away it is looked for so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// After a claim so long is waited for a quarter of the slots to be free before the next one: while many short runs end,
+/// a claim and its commit serve several of them.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// See the module's text.
 pub struct Manager {
     settings: Settings,
@@ -57,6 +61,8 @@ pub struct Manager {
     unstarted: Vec<Claim>,
     cancelled: HashSet<Uuid>,
     heartbeat_at: Instant,
+    /// The time of [`GATHER`] ends then.
+    gathered_at: Instant,
     /// The database did not answer the last time.
     away: bool,
     set_log_filter: SetLogFilter,
@@ -118,6 +124,7 @@ impl Manager {
             unstarted: Vec::new(),
             cancelled: HashSet::new(),
             heartbeat_at: Instant::now(),
+            gathered_at: Instant::now(),
             away: false,
             set_log_filter,
         })
@@ -170,7 +177,11 @@ impl Manager {
 
     fn wait(&mut self) {
         let until_heartbeat = self.heartbeat_at.saturating_duration_since(Instant::now());
-        let timeout = until_heartbeat.clamp(Duration::from_millis(50), self.settings.manager.poll);
+        let mut timeout = until_heartbeat.clamp(Duration::from_millis(50), self.settings.manager.poll);
+        let until_gathered = self.gathered_at.saturating_duration_since(Instant::now());
+        if !until_gathered.is_zero() {
+            timeout = timeout.min(until_gathered);
+        }
         let Wake::Notified { channel, payload } = self.listener.wait(timeout) else { return };
         let Ok(id) = payload.parse() else { return };
         match channel.as_str() {
@@ -264,6 +275,9 @@ impl Manager {
     fn claim(&mut self) -> Result<bool, DbError> {
         let slots = usize::try_from(self.settings.manager.slots).unwrap_or(usize::MAX);
         let free = self.running.free(slots);
+        if free < slots.div_ceil(4) && Instant::now() < self.gathered_at {
+            return Ok(false);
+        }
         let may = free > 0 && self.plugins.is_ready() && self.backlog.may_claim();
         let takes = |worker: &Worker| may && !worker.draining;
         let Some(worker) = self.worker.clone().filter(takes) else {
@@ -277,6 +291,7 @@ impl Manager {
         }
         failpoint!("after_claim_commit");
         let full = claims.len() == free;
+        self.gathered_at = Instant::now() + GATHER;
         claims.iter().for_each(|claim| self.running.insert(claim.task.id));
         self.start(claims);
         Ok(full)

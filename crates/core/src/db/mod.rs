@@ -7,6 +7,7 @@ mod libpq;
 mod listener;
 pub mod migrations;
 mod pool;
+mod prepared;
 pub(crate) mod schema;
 mod socket;
 mod watchdog;
@@ -14,6 +15,7 @@ mod watchdog;
 pub use error::DbError;
 pub use listener::{Listener, Wake, Waker};
 pub use pool::{Pool, Unbounded};
+pub(crate) use prepared::prepared;
 // Programs name these two, and nothing else of diesel.
 pub use diesel::pg::PgConnection;
 pub use diesel::result::Error as QueryError;

@@ -22,7 +22,7 @@ text_enum! {
 }
 
 /// A row of `event_handlers`.
-#[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, Queryable, Selectable, Identifiable, Deserialize)]
 #[diesel(table_name = event_handlers, check_for_backend(Pg))]
 pub struct EventHandler {
     /// Primary key.

@@ -5,9 +5,10 @@ use crate::db::schema::{host_aliases, hostgroups, hostgroups_members, hosts};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
+use serde::Deserialize;
 
 /// A row of `hosts`.
-#[derive(Debug, Clone, Queryable, Selectable, Identifiable, QueryableByName)]
+#[derive(Debug, Clone, Queryable, Selectable, Identifiable, QueryableByName, Deserialize)]
 #[diesel(table_name = hosts, check_for_backend(Pg))]
 pub struct Host {
     /// Primary key.
@@ -37,7 +38,7 @@ pub struct Placement {
 }
 
 /// An environment that a host is in.
-#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName, Deserialize)]
 pub struct PlacedEnvironment {
     /// The host.
     #[diesel(sql_type = BigInt)]
@@ -56,14 +57,15 @@ pub struct PlacedEnvironment {
     pub minimum_risk: super::event_handlers::Risk,
 }
 
-#[derive(QueryableByName)]
-struct PlacedGroup {
+/// A host group that a host is in.
+#[derive(QueryableByName, Deserialize)]
+pub(crate) struct PlacedGroup {
     #[diesel(sql_type = BigInt)]
-    hosts_id: i64,
+    pub hosts_id: i64,
     #[diesel(sql_type = BigInt)]
-    id: i64,
+    pub id: i64,
     #[diesel(sql_type = Text)]
-    name: String,
+    pub name: String,
 }
 
 impl Host {

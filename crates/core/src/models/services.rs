@@ -3,9 +3,10 @@
 use crate::db::schema::services;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use serde::Deserialize;
 
 /// A row of `services`.
-#[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
+#[derive(Debug, Clone, Queryable, Selectable, Identifiable, Deserialize)]
 #[diesel(table_name = services, check_for_backend(Pg))]
 pub struct Service {
     /// Primary key.

@@ -1,51 +1,106 @@
-//! What plans are decided from, read for many requests at once: a manager decides on a whole batch of tasks with as many
-//! queries as on one.
+//! What plans are decided from, read for many requests at once and in one statement: a decision waits for one trip to
+//! the server, and everything it is made from is of one moment.
 
 use super::{Request, Requester};
-use crate::access::{Access, Verb};
-use crate::models::effective::EffectiveService;
+use crate::access::{Access, Grant, Verb};
+use crate::db::prepared;
+use crate::models::effective::Target;
 use crate::models::event_handlers::EventHandler;
-use crate::models::hosts::{Host, Placement};
+use crate::models::hosts::{Host, PlacedEnvironment, PlacedGroup, Placement};
 use crate::models::services::Service;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use std::collections::{BTreeSet, HashMap};
+use diesel::sql_types::{Array, BigInt, Text};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::{HashMap, HashSet};
 
 /// Hosts, services, handlers and rights as they are now. Load it anew for every decision: it does not change.
 #[derive(Debug, Default)]
 pub struct Facts {
     hosts: HashMap<i64, (Host, Placement)>,
     services: HashMap<i64, Service>,
-    /// Enabled handlers by host, service and handler, where they are effective.
-    handlers: HashMap<(i64, i64, i64), EventHandler>,
-    rights: Vec<((i64, Option<Verb>), Access)>,
+    /// Enabled ones.
+    handlers: HashMap<i64, EventHandler>,
+    /// Where the handlers are effective.
+    targets: HashSet<Target>,
+    rights: HashMap<(i64, Option<Verb>), Access>,
+}
+
+/// Each is a JSON array.
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    hosts: String,
+    #[diesel(sql_type = Text)]
+    environments: String,
+    #[diesel(sql_type = Text)]
+    hostgroups: String,
+    #[diesel(sql_type = Text)]
+    services: String,
+    #[diesel(sql_type = Text)]
+    handlers: String,
+    #[diesel(sql_type = Text)]
+    targets: String,
+    #[diesel(sql_type = Text)]
+    grants: String,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    users_id: i64,
+    allows: Grant,
 }
 
 impl Facts {
     /// Reads what these requests are about.
     pub fn load(connection: &mut PgConnection, wanted: &[(Request, Requester)]) -> QueryResult<Self> {
-        let ids = |of: fn(&Request) -> i64| -> Vec<i64> {
-            wanted.iter().map(|(request, _)| of(request)).collect::<BTreeSet<_>>().into_iter().collect()
-        };
-        let hosts = Host::find_all(connection, &ids(|request| request.hosts_id))?;
-        let placements = Host::placements(connection, &hosts.iter().map(|host| host.id).collect::<Vec<_>>())?;
-        let services = Service::find_all(connection, &ids(|request| request.services_id))?;
-        let targets: Vec<(i64, i64, i64)> = wanted
-            .iter()
-            .map(|(request, _)| (request.hosts_id, request.services_id, request.event_handlers_id))
-            .collect();
-        let mut rights: Vec<((i64, Option<Verb>), Access)> = Vec::new();
-        for (_, requester) in wanted {
-            let key = (requester.users_id, requester.token_verb);
-            if rights.iter().all(|(known, _)| *known != key) {
-                rights.push((key, Access::load(connection, key.0, key.1)?));
-            }
+        let ids = |of: fn(&Request) -> i64| wanted.iter().map(|(request, _)| of(request)).collect::<Vec<_>>();
+        let users: HashSet<i64> = wanted.iter().map(|(_, requester)| requester.users_id).collect();
+        let row: Row = prepared(include_str!("facts.sql"))
+            .bind::<Array<BigInt>, _>(ids(|request| request.hosts_id))
+            .bind::<Array<BigInt>, _>(ids(|request| request.services_id))
+            .bind::<Array<BigInt>, _>(ids(|request| request.event_handlers_id))
+            .bind::<Array<BigInt>, _>(users.into_iter().collect::<Vec<_>>())
+            .get_result(connection)?;
+        Self::new(&row, wanted).map_err(|error| diesel::result::Error::DeserializationError(error.into()))
+    }
+
+    fn new(row: &Row, wanted: &[(Request, Requester)]) -> serde_json::Result<Self> {
+        let mut placements: HashMap<i64, Placement> = HashMap::new();
+        for environment in list::<PlacedEnvironment>(&row.environments)? {
+            placements.entry(environment.hosts_id).or_default().environments.push(environment);
         }
+        for group in list::<PlacedGroup>(&row.hostgroups)? {
+            placements.entry(group.hosts_id).or_default().hostgroups.push((group.id, group.name));
+        }
+        let mut grants: HashMap<i64, Vec<Grant>> = HashMap::new();
+        for granted in list::<Granted>(&row.grants)? {
+            grants.entry(granted.users_id).or_default().push(granted.allows);
+        }
+        let asking: HashSet<_> = wanted.iter().map(|(_, who)| (who.users_id, who.token_verb)).collect();
+        let rights = asking.into_iter().map(|(user, ceiling)| {
+            let grants = grants.get(&user).cloned().unwrap_or_default();
+            ((user, ceiling), Access::new(grants, ceiling))
+        });
         Ok(Self {
-            hosts: hosts.into_iter().zip(placements).map(|(host, place)| (host.id, (host, place))).collect(),
-            services: services.into_iter().map(|service| (service.id, service)).collect(),
-            handlers: EffectiveService::handlers_on(connection, &targets)?.into_iter().collect(),
-            rights,
+            rights: rights.collect(),
+            hosts: list::<Host>(&row.hosts)?
+                .into_iter()
+                .map(|host| {
+                    let placement = placements.remove(&host.id).unwrap_or_default();
+                    (host.id, (host, placement))
+                })
+                .collect(),
+            services: list::<Service>(&row.services)?
+                .into_iter()
+                .map(|service| (service.id, service))
+                .collect(),
+            handlers: list::<EventHandler>(&row.handlers)?
+                .into_iter()
+                .map(|handler| (handler.id, handler))
+                .collect(),
+            targets: list::<Target>(&row.targets)?.into_iter().collect(),
         })
     }
 
@@ -57,13 +112,18 @@ impl Facts {
         self.services.get(&id)
     }
 
+    /// The handler, where it is effective on the target.
     pub(super) fn handler(&self, request: &Request) -> Option<&EventHandler> {
-        self.handlers.get(&(request.hosts_id, request.services_id, request.event_handlers_id))
+        let target = (request.hosts_id, request.services_id, request.event_handlers_id);
+        self.handlers.get(&request.event_handlers_id).filter(|_| self.targets.contains(&target))
     }
 
     /// What the requester may do; nothing where they were not among the wanted.
     pub(super) fn access(&self, requester: &Requester) -> Option<&Access> {
-        let key = (requester.users_id, requester.token_verb);
-        self.rights.iter().find(|(known, _)| *known == key).map(|(_, access)| access)
+        self.rights.get(&(requester.users_id, requester.token_verb))
     }
+}
+
+fn list<T: DeserializeOwned>(json: &str) -> serde_json::Result<Vec<T>> {
+    serde_json::from_str(json)
 }

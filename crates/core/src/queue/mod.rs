@@ -16,18 +16,19 @@
 mod cancel;
 mod claim;
 mod enqueue;
-mod finish;
 mod poison;
 mod repeat;
 mod rescue;
+mod store;
 
 pub use cancel::{Cancelled, cancel};
 pub use claim::{Claim, Renewed, claim, give_back, renew, strays};
 pub use enqueue::{Enqueued, NewTask, enqueue};
-pub use finish::{Finish, Progress, finish, finish_all, progress};
 pub use repeat::{MAX_ATTEMPTS, strike_off, take_lost};
 pub use rescue::{Rescued, expire, rescue};
+pub use store::{Finish, Progress, finish, store};
 
+use crate::db::prepared;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -44,7 +45,7 @@ pub fn notify_changed(connection: &mut PgConnection, ids: &[Uuid]) -> QueryResul
 }
 
 fn notify(connection: &mut PgConnection, channel: &str, payload: &str) -> QueryResult<()> {
-    diesel::sql_query("SELECT pg_notify($1, $2)")
+    prepared("SELECT pg_notify($1, $2)")
         .bind::<Text, _>(channel)
         .bind::<Text, _>(payload)
         .execute(connection)
