@@ -9,7 +9,7 @@ use crate::stage::Stage;
 
 impl Stage {
     /// Frames one of our pages in a page of `origin`.
-    async fn frame(&self, origin: &str, path: &str) {
+    pub async fn frame(&self, origin: &str, path: &str) {
         let page = format!("{origin}/frame?{}{path}", self.app.url);
         self.browser.driver.goto(page).await.unwrap();
     }
@@ -47,4 +47,50 @@ async fn only_the_named_origins_may_frame_the_popup() {
     browser.sign_in(&stage.app.url, "alice", "/hosts").await;
     stage.frame(&stage.grafana.same_site(), "/hosts").await;
     stage.refused().await;
+}
+
+#[tokio::test]
+async fn what_is_dangerous_runs_in_no_frame_of_others() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    browser.sign_in(&stage.app.url, "alice", "/").await;
+    let around = stage.grafana.same_site();
+    let linked = |handler: i64| format!("/popup?host=web-1&service=os&handler={handler}");
+
+    // A link to an action opens its confirmation at once, in a frame too.
+    stage.frame(&around, &linked(stage.world.echo)).await;
+    browser.enter_frame().await;
+    browser.sees("This runs").await;
+    // The same site may still be another page, which could lay something over the button: a dangerous action is not
+    // confirmed there, whatever the link says.
+    stage.frame(&around, &linked(stage.world.danger)).await;
+    browser.enter_frame().await;
+    browser.sees("os · actions").await;
+    browser.press("Run danger").await;
+    browser.sees("os · actions").await;
+    browser.enter_second_tab().await;
+    browser.sees("Dangerous: type the host name web-1 to confirm").await;
+    browser.fill("typed", "web-1").await;
+    browser.press("Run on web-1").await;
+    browser.pill(&["OK"]).await;
+    let first = browser.task_id().await;
+    browser.driver.close_window().await.unwrap();
+    let [tab] = browser.driver.windows().await.unwrap().try_into().unwrap();
+    browser.driver.switch_to_window(tab).await.unwrap();
+
+    // The same from the page of a run, which may be framed as well: the tab knows which run it does again.
+    stage.frame(&around, &format!("/tasks/{first}")).await;
+    browser.enter_frame().await;
+    browser.pill(&["OK"]).await;
+    browser.press("Run again").await;
+    browser.pill(&["OK"]).await;
+    browser.enter_second_tab().await;
+    browser.sees("retry of").await;
+    browser.fill("typed", "web-1").await;
+    browser.press("Run on web-1").await;
+    browser.pill(&["OK"]).await;
+    let second = browser.task_id().await;
+    assert_eq!(stage.task(&second, "retry_of"), first);
+    assert_eq!(stage.database.sql("SELECT count(*) FROM tasks"), "2");
+    browser.clean_conduct(&[&stage.app.url, &around]).await;
 }

@@ -25,6 +25,13 @@ impl Browser {
         self.in_popup("the popup has loaded", "return root.querySelector('h1')", vec![]).await;
     }
 
+    /// Goes into the frame of the bare page around.
+    pub async fn enter_frame(&self) {
+        let frame = self.element("there is a frame", "return document.querySelector('iframe')", vec![]).await;
+        frame.enter_frame().await.unwrap();
+        self.in_popup("the popup has loaded", "return root.querySelector('h1, .pill')", vec![]).await;
+    }
+
     /// Goes to the tab that the popup has opened.
     pub async fn enter_second_tab(&self) {
         for _ in 0..500 {
@@ -47,6 +54,12 @@ impl Browser {
             "const text = root.querySelector('.popup').innerText; return text.includes(arguments[0]) && text";
         let seen = self.in_popup(&format!("the popup shows {text:?}"), script, vec![json!(text)]).await;
         seen.as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the popup shows `text` no more.
+    pub async fn sees_no(&self, text: &str) {
+        let script = "return !root.querySelector('.popup').innerText.includes(arguments[0])";
+        self.in_popup(&format!("the popup shows {text:?} no more"), script, vec![json!(text)]).await;
     }
 
     /// The button or link of this name, which is what a screen reader says.

@@ -11,7 +11,7 @@ const POPUP: &str = "/popup?host=db-prod-03&service=PostgreSQL";
 
 impl Browser {
     /// Looks at the present screen in both themes.
-    async fn record(&self, screen: &str) {
+    pub async fn record(&self, screen: &str) {
         for theme in ["dark", "light"] {
             self.js("document.documentElement.dataset.theme = arguments[0]", vec![theme.into()]).await;
             self.accessible(&format!("{screen} ({theme})")).await;
@@ -19,7 +19,7 @@ impl Browser {
         }
     }
 
-    async fn go(&self, stage: &Stage, path: &str) {
+    pub async fn go(&self, stage: &Stage, path: &str) {
         self.driver.goto(format!("{}{path}", stage.app.url)).await.unwrap();
     }
 
