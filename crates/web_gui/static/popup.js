@@ -317,6 +317,19 @@ function storyOf(task) {
   }
 }
 
+/**
+ * When it ran and where, in small print. A rejected task was taken, but never ran.
+ * @param {Task} task
+ */
+function factsOf(task) {
+  const { started_at, finished_at } = task;
+  const ran = started_at && finished_at && task.result !== "rejected";
+  const times = ran
+    ? [`${timeOfDay(started_at)} to ${timeOfDay(finished_at)}`, `took ${duration((Date.parse(finished_at) - Date.parse(started_at)) / 1000)}`]
+    : [];
+  return [...times, task.manager ? `manager ${task.manager}` : ""].filter(Boolean).join(" · ");
+}
+
 /** @param {string} name @param {Pause} pause */
 function pauseSentence(name, pause) {
   return `${name} was paused by ${pause.by}, ${ago(pause.at)}: ${pause.reason}`;
@@ -881,7 +894,7 @@ export class SelfServicePopup extends HTMLElement {
       "footer",
       {},
       ...(screen.footer ?? []),
-      h("span", { class: "space" }),
+      screen.footer?.some((part) => part instanceof Element && part.matches(".space")) ? null : space(),
       h("button", { type: "button", class: "link", click: () => this.#keys.showModal() }, "? keys"),
     );
     this.#frame.className = `popup screen-${screen.name}`;
@@ -981,6 +994,11 @@ function keysDialog() {
 /** @param {string} tone @param {string} sentence @param {...(Node|null)} more */
 function notice(tone, sentence, ...more) {
   return h("div", { class: `notice ${tone}`, role: tone === "critical" ? "alert" : "status" }, h("p", {}, sentence), ...more);
+}
+
+/** What follows it in the footer stands at its right end. */
+function space() {
+  return h("span", { class: "space" });
 }
 
 /** @param {string} text @param {() => void} act @param {string} [look] @param {string} [label] */
@@ -1720,7 +1738,7 @@ class TaskScreen {
         this.count,
         this.follow,
         this.connection,
-        h("span", { class: "space" }),
+        space(),
         h("a", { href: popup.api.url(`/tasks/${task.id}/log/raw`), download: `task-${task.id}.log` }, "Raw"),
         this.#copyButton(),
       ],
@@ -1826,14 +1844,9 @@ class TaskScreen {
       task.state !== "finished" && since ? " · " : null,
       task.state !== "finished" && since ? h("span", { "data-since": since }, clock(this.popup.api.secondsSince(since))) : null,
     );
-    const took =
-      task.started_at && task.finished_at ? `took ${duration((Date.parse(task.finished_at) - Date.parse(task.started_at)) / 1000)}` : "";
-    const side =
-      task.state === "finished"
-        ? h("span", { class: "dim" }, took)
-        : this.#cancelControl();
+    const side = task.state === "finished" ? null : this.#cancelControl();
     // The buttons keep the focus where nothing but the time has changed.
-    const key = [pill.className, word, detail, task.cancel_requested_at, task.can_cancel, this.#cancelling, took].join("|");
+    const key = [pill.className, word, detail, task.cancel_requested_at, task.can_cancel, this.#cancelling].join("|");
     if (this.head.dataset.key === key) return;
     const focused = this.head.contains(this.popup.shadowRoot?.activeElement ?? null);
     this.head.dataset.key = key;
@@ -1901,14 +1914,7 @@ class TaskScreen {
     const { task } = this;
     const finished = task.state === "finished";
     const key = `${finished} ${task.can_run}`;
-    this.facts.textContent = finished
-      ? [
-          task.started_at && task.finished_at ? `${timeOfDay(task.started_at)} to ${timeOfDay(task.finished_at)}` : "",
-          task.manager ? `manager ${task.manager}` : "",
-        ]
-          .filter(Boolean)
-          .join(" · ")
-      : "";
+    this.facts.textContent = finished ? factsOf(task) : "";
     if (this.after.dataset.key === key) return;
     this.after.dataset.key = key;
     this.after.replaceChildren(
@@ -2063,7 +2069,7 @@ h1{font-size:16px;line-height:1.4;margin:0;font-weight:600;outline-offset:2px}
 .environment{font-size:11px;font-weight:600;letter-spacing:.04em;text-transform:uppercase;border-radius:4px;padding:2px 8px;background:var(--raise);color:var(--dim)}
 .environment.red{background:var(--critical-back);color:var(--critical)}.environment.orange,.environment.yellow{background:var(--warning-back);color:var(--warning)}
 .environment.green{background:var(--ok-back);color:var(--ok)}.environment.blue{background:var(--running-back);color:var(--running)}.environment.purple{background:var(--purple-back);color:var(--purple)}
-.body{padding:12px 16px}.body>*+*,section+section{margin-top:14px}.body>div:empty{display:none}.body>div:empty+*{margin-top:0}
+.body{padding:12px 16px;display:flex;flex-direction:column;gap:14px}.body>div:empty{display:none}
 h2{font-size:12px;color:var(--dim);font-weight:600;margin:0 0 8px}
 p{margin:0}.dim{color:var(--dim)}
 ul,ol{list-style:none;margin:0;padding:0}
@@ -2084,7 +2090,7 @@ button:disabled{opacity:.5;cursor:not-allowed;filter:none}
 .tone.ok{color:var(--ok)}.tone.warning{color:var(--warning)}.tone.critical{color:var(--critical)}.tone.unknown{color:var(--purple)}.tone.running,.tone.queued{color:var(--running)}.tone.none{color:var(--dim)}.tone{font-weight:500}
 .hosts li+li{margin-top:6px}.hostrow{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 8px;width:100%;text-align:left;padding:8px 12px;background:transparent;border-color:var(--line);border-radius:6px;color:var(--text)}
 .hostrow b{font-weight:600}.hostrow .dim{font-size:12px;font-weight:400;grid-column:1/-1}
-.hosts+*{margin-top:12px}.nothing{color:var(--dim);padding:12px 0}
+.nothing{color:var(--dim);padding:12px 0}
 .notice{padding:8px 12px;border-left:3px solid var(--edge);background:var(--raise);border-radius:0 4px 4px 0;font-size:13px}.notice+.notice{margin-top:8px}.notice button{margin-top:8px}
 .notice.warning{border-color:var(--warning);background:var(--warning-back)}.notice.critical{border-color:var(--critical);background:var(--critical-back)}
 label{display:block;font-size:12px;color:var(--dim);margin-bottom:4px}
