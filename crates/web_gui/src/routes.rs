@@ -42,7 +42,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/managers/{id}/drain", post().to(managers::drain))
         .route("/managers/{id}/resume", post().to(managers::resume))
         .route("/embed.js", get().to(assets::embed))
-        .route("/assets/{name}", get().to(assets::asset))
+        .route("/assets/{path:.*}", get().to(assets::asset))
         .route("/health", get().to(health::show))
         .service(
             scope("/api/v1")

@@ -108,3 +108,26 @@ async fn assets_are_asked_for_again_and_not_sent_again() {
         assert_eq!(browser.get(path).await.status, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn pages_name_assets_by_their_version_and_browsers_keep_them() {
+    let gui = Gui::start();
+    let browser = gui.browser();
+    let page = browser.get("/popup").await.text;
+    let named: Vec<&str> = page.split('"').filter(|part| part.starts_with("/assets/")).collect();
+    let modules = named.iter().filter(|path| path.ends_with(".js")).count();
+    assert!(modules > 10 && named.iter().any(|path| path.ends_with("/app.css")), "{page}");
+    for path in &named {
+        let file = browser.get(path).await;
+        assert_eq!(file.status, 200, "{path}");
+        assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable", "{path}");
+    }
+    // The page of an older program still works, and nothing is kept for its version.
+    let version = named[0].split('/').nth(2).unwrap();
+    let older = named[0].replace(version, &"0".repeat(version.len()));
+    let file = browser.get(&older).await;
+    assert_eq!((file.status.as_u16(), file.header("cache-control")), (200, "no-cache"));
+    for path in ["popup/types.d.ts", "jsconfig.json", "popup", "popup/", ""] {
+        assert_eq!(browser.get(&format!("/assets/{version}/{path}")).await.status, 404, "{path}");
+    }
+}

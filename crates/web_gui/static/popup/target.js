@@ -1,0 +1,32 @@
+// What an action is run on, and where it may be confirmed.
+
+/** @typedef {import("./element.js").SelfServicePopup} SelfServicePopup */
+
+/** Whether the outermost page is of another origin; the browser refuses to tell where it is. */
+export function framedByOthers() {
+  try {
+    return window.top?.location.origin !== location.origin;
+  } catch {
+    return true;
+  }
+}
+
+/** @param {SelfServicePopup} popup @param {Action} action */
+export function needsOwnTab(popup, action) {
+  return action.confirmation === "typed" && popup.foreign;
+}
+
+/**
+ * The task page shows one run only, so its actions open in the popup page.
+ * @param {SelfServicePopup} popup @param {Target} target @param {string} environment
+ */
+export function openOwnTab(popup, { action, host, service, retryOf }, environment) {
+  const query = new URLSearchParams({ environment, host: host.name, service: service.name, handler: String(action.handler_id) });
+  if (retryOf) query.set("retry_of", retryOf);
+  window.open(`${popup.wide ? "/popup" : location.pathname}?${query}`, "_blank", "noopener");
+}
+
+/** @param {Target} target */
+export function ids(target) {
+  return { host_id: target.host.id, service_id: target.service.id, handler_id: target.action.handler_id };
+}
