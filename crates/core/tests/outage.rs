@@ -108,6 +108,42 @@ fn a_server_that_became_read_only_is_an_outage_and_left_as_soon_as_it_takes_writ
 }
 
 #[test]
+fn a_commit_is_on_the_disk_when_it_is_acknowledged_and_nothing_stronger_is_weakened() {
+    let database = TestDatabase::new();
+    let name = database.sql("SELECT current_database()");
+    for (told, kept) in [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")] {
+        database.sql(&format!("ALTER DATABASE {name} SET synchronous_commit = {told}"));
+        let pool = Pool::new(&DatabaseSettings::for_url(database.url()), "test");
+        let assumed =
+            execute(&pool, &format!("SELECT 1 / (current_setting('synchronous_commit') = '{kept}')::int"));
+        assert!(assumed.is_ok(), "{told}: {assumed:?}");
+    }
+}
+
+#[test]
+fn the_time_of_a_use_counts_the_looks_at_dead_connections_too() {
+    let database = TestDatabase::new();
+    let proxy = FaultyProxy::before(&database);
+    let pool = Pool::new(&DatabaseSettings::for_url(proxy.url()), "test");
+    let use_until = |limit: Duration, sql: &str| {
+        use diesel::RunQueryDsl as _;
+        pool.run_until(Instant::now() + limit, |connection: &mut PgConnection| {
+            Ok::<_, DbError>(diesel::sql_query(sql).execute(connection)?)
+        })
+    };
+    // Each of these connections is suspect afterwards: the server must be asked before it is used again.
+    std::thread::scope(|scope| {
+        (0..5).for_each(|_| drop(scope.spawn(|| use_until(LIMIT + SLACK, "SELECT 1 / 0 FROM pg_sleep(1)"))));
+    });
+    proxy.set(Fault::Blackhole);
+    let from = Instant::now();
+    let error = use_until(LIMIT / 2, "SELECT 1").unwrap_err();
+    assert!(error.is_outage(), "{error:?}");
+    assert!(from.elapsed() < LIMIT * 5 / 2, "{:?}", from.elapsed());
+    assert!(matches!(use_until(Duration::ZERO, "SELECT 1"), Err(DbError::TooLate)));
+}
+
+#[test]
 fn an_unclear_commit_is_an_outage() {
     let database = TestDatabase::new();
     database.sql("CREATE TABLE written (number int PRIMARY KEY)");

@@ -5,6 +5,7 @@ use crate::body;
 use crate::error::{AppError, Problem};
 use crate::handlers::error_page::ErrorPage;
 use crate::page::{self, Page};
+use crate::patience;
 use crate::security;
 use crate::state::AppState;
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,6 +16,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use askama::Template as _;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Stands around all routes.
@@ -30,7 +32,8 @@ pub async fn answer(
         Ok(()) => {
             let body = body::bounded(request.take_payload(), body::BODY_TIME);
             request.set_payload(body);
-            next.call(request).await?.map_into_boxed_body()
+            let limit = state.as_ref().map_or(Duration::ZERO, |state| state.web.database_timeout);
+            patience::serve(limit, next.call(request)).await?.map_into_boxed_body()
         }
         Err(error) => request.error_response(error),
     };
@@ -56,6 +59,9 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let error = response.error().and_then(|error| error.as_error::<AppError>());
     let mut problem = error.map_or_else(|| Problem::of_status(status), AppError::problem);
     log(&request, error, &mut problem);
+    if error.is_some_and(AppError::is_outage) {
+        problem.detail.push_str(after_outage(&request));
+    }
     let answer = if security::is_api(request.path()) {
         as_json(&problem)
     } else if matches!(error, Some(AppError::SignInNeeded)) && request.method().is_safe() {
@@ -70,7 +76,7 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
 fn log(request: &HttpRequest, error: Option<&AppError>, problem: &mut Problem) {
     let path = request.path();
     match error {
-        Some(AppError::Database(error)) if error.is_outage() => {
+        Some(error) if error.is_outage() => {
             tracing::warn!(path, error = ?error, "a request failed: the database is away");
         }
         _ if problem.status.is_server_error() => {
@@ -81,6 +87,18 @@ fn log(request: &HttpRequest, error: Option<&AppError>, problem: &mut Problem) {
             problem.extra.insert("correlation_id".to_owned(), json!(id));
         }
         _ => {}
+    }
+}
+
+/// What to do about a request of which nobody knows whether it was done.
+fn after_outage(request: &HttpRequest) -> &'static str {
+    if request.method().is_safe() {
+        ""
+    } else if request.path() == "/api/v1/tasks" {
+        " Whether the action was taken is not known. Send the request again with the same request_key: that is safe, it \
+         makes one task at most."
+    } else {
+        " Whether it was done is not known: look before you do it again."
     }
 }
 

@@ -73,6 +73,11 @@ pub struct Problem {
 }
 
 impl AppError {
+    /// Whether the database is away, slow, or read-only after a failover: that passes.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_outage())
+    }
+
     /// What a person may read of it, without statements, versions and paths.
     pub fn problem(&self) -> Problem {
         match self {
@@ -97,7 +102,7 @@ impl AppError {
             Self::Conflict { detail, task_id } => {
                 Problem::new(409, "Something is in the way", detail).with("task_id", json!(task_id))
             }
-            Self::Database(error) if error.is_outage() => Problem::new(
+            Self::Database(_) if self.is_outage() => Problem::new(
                 503,
                 "The database is away",
                 "The database does not answer. Running actions go on; try again in a moment.",

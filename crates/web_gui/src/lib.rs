@@ -14,6 +14,7 @@ pub mod events;
 pub mod handlers;
 pub mod lookup;
 pub mod page;
+pub mod patience;
 pub mod routes;
 pub mod security;
 pub mod state;

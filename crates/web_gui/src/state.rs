@@ -1,17 +1,21 @@
 //! What every handler shares.
 
 use crate::auth::cookie::SessionCookie;
-use crate::error::{AppError, AppResult};
+use crate::error::AppResult;
 use crate::events::Events;
+use crate::patience;
 use actix_web::web;
 use anyhow::Context as _;
 use selfservice_core::config::{MacroFile, Settings, WebSettings};
-use selfservice_core::db::{PgConnection, Pool};
-use std::time::Duration;
+use selfservice_core::db::{DbError, PgConnection, Pool};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
 /// So many passwords are hashed at once; each takes 19 MiB.
 const HASHINGS: usize = 2;
+/// The pool may be so late with its error.
+const LATE: Duration = Duration::from_millis(200);
 
 /// What every handler shares; handlers take `web::Data<AppState>`.
 pub struct AppState {
@@ -41,17 +45,17 @@ impl AppState {
                 .context("while starting the thread that listens for changes")?,
             cookie: SessionCookie::new(&settings.web)?,
             hashing: Semaphore::new(HASHINGS),
-            pool: Pool::new(&settings.database, "web_gui"),
+            pool: Pool::new(&settings.database.answering_within(settings.web.database_timeout), "web_gui"),
         })
     }
 
-    /// Runs `work` with a connection on the blocking pool, so that no query holds up other requests.
+    /// Runs `work` with a connection on the blocking pool, so that no query holds up other requests. Comes back within
+    /// what is left of the request's time for the database, whatever that does.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> AppResult<T> + Send + 'static,
     ) -> AppResult<T> {
-        let pool = self.pool.clone();
-        web::block(move || pool.run(work)).await?
+        self.in_time(move |pool, deadline| pool.run_until(deadline, work)).await
     }
 
     /// The same in a transaction: all of it happens, or nothing.
@@ -59,7 +63,20 @@ impl AppState {
         &self,
         work: impl FnOnce(&mut PgConnection) -> AppResult<T> + Send + 'static,
     ) -> AppResult<T> {
-        let pool = self.pool.clone();
-        web::block(move || pool.transaction::<T, AppError>(work)).await?
+        self.in_time(move |pool, deadline| pool.transaction_until(deadline, work)).await
+    }
+
+    async fn in_time<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Pool, Instant) -> AppResult<T> + Send + 'static,
+    ) -> AppResult<T> {
+        let (from, pool) = (Instant::now(), self.pool.clone());
+        let deadline = from + patience::left(self.web.database_timeout);
+        let working = web::block(move || work(&pool, deadline));
+        // The pool keeps the deadline by itself, with an error that says more, unless every thread for blocking work is
+        // busy.
+        let result = timeout_at((deadline + LATE).into(), working).await;
+        patience::spend(from.elapsed());
+        result.map_err(|_| DbError::TooLate)??
     }
 }

@@ -21,6 +21,8 @@ pub struct WebSettings {
     pub session_life: Duration,
     /// A session ends earlier when it was not used for so long.
     pub session_idle: Duration,
+    /// A request waits so long for the database in all, however often it asks; then it is answered with 503.
+    pub database_timeout: Duration,
 }
 
 /// Whether the popup is framed by a page of the same registrable domain.
@@ -83,6 +85,9 @@ impl WebSettings {
             cookie_mode: section.value("cookie_mode", CookieMode::SameSite, "same-site or cross-site")?,
             session_life: seconds(section.number("session_hours", 10, 1..=720)? * 3600),
             session_idle: seconds(section.number("session_idle_minutes", 240, 1..=43200)? * 60),
+            database_timeout: Duration::from_millis(
+                section.number("database_timeout_ms", 2500, 100..=60_000)?.into(),
+            ),
         };
         section.finish()?;
         Ok(settings)

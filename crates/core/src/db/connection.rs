@@ -6,7 +6,7 @@ use crate::config::DatabaseSettings;
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::r2d2::{Error, R2D2Connection as _};
-use diesel::{Connection as _, ConnectionError, RunQueryDsl as _};
+use diesel::{Connection as _, QueryResult, RunQueryDsl as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,8 @@ pub(super) struct Guarded {
     since: Instant,
     /// The last use failed: whether the server still does what we need must be asked.
     suspect: bool,
+    /// A look has shown that it is of no use any more.
+    useless: bool,
 }
 
 impl Guarded {
@@ -73,6 +75,25 @@ impl Guarded {
             bounds.distrust_present();
         }
         result
+    }
+
+    /// Looks whether the connection can be used, and asks the server where a look does not tell, until `deadline` at
+    /// most. One that cannot be used leaves the pool when it is given back.
+    pub fn is_good(&mut self, bounds: &Bounds, deadline: Instant) -> bool {
+        let good = !self.was_shut_down()
+            && bounds.trusts(self.since)
+            && match self.socket.as_ref().map(|socket| socket.look()) {
+                Some(Look::Closed) => false,
+                Some(Look::Quiet) if !self.suspect => true,
+                _ => self.takes_writes(bounds, deadline.min(Instant::now() + CHECK)),
+            };
+        self.useless = !good;
+        good
+    }
+
+    /// Asks whether the server still takes what we write.
+    fn takes_writes(&mut self, bounds: &Bounds, deadline: Instant) -> bool {
+        self.bounded(bounds, deadline, is_read_only).is_ok_and(|read_only| !read_only)
     }
 
     /// The connection, to look at.
@@ -109,28 +130,19 @@ impl Manager {
             bounds,
         }
     }
+}
 
-    /// Asks whether the server still takes what we write.
-    fn ask(&self, guarded: &mut Guarded) -> Result<(), Error> {
-        let deadline = Instant::now() + CHECK;
-        let read_only = guarded
-            .bounded(&self.bounds, deadline, |connection| {
-                diesel::sql_query("SELECT current_setting('transaction_read_only')::boolean AS read_only")
-                    .get_result::<ReadOnly>(connection)
-            })
-            .map_err(Error::QueryError)?;
-        if read_only.read_only { Err(bad("it is read-only now")) } else { Ok(()) }
-    }
+/// Whether the server, or the session, takes no writes: a standby, or a primary that was told so.
+pub fn is_read_only(connection: &mut PgConnection) -> QueryResult<bool> {
+    diesel::sql_query("SELECT current_setting('transaction_read_only')::boolean AS read_only")
+        .get_result::<ReadOnly>(connection)
+        .map(|row| row.read_only)
 }
 
 #[derive(diesel::QueryableByName)]
 struct ReadOnly {
     #[diesel(sql_type = diesel::sql_types::Bool)]
     read_only: bool,
-}
-
-fn bad(why: &str) -> Error {
-    Error::ConnectionError(ConnectionError::BadConnection(why.to_owned()))
 }
 
 impl r2d2::ManageConnection for Manager {
@@ -153,25 +165,23 @@ impl r2d2::ManageConnection for Manager {
                 "the socket of a database connection was not found: only TCP's limits hold for it"
             );
         }
-        let mut guarded = Guarded { connection, socket, since: Instant::now(), suspect: true };
+        let mut guarded =
+            Guarded { connection, socket, since: Instant::now(), suspect: true, useless: false };
         guarded
             .bounded(&self.bounds, deadline, |connection| connection.batch_execute(&self.set_up))
             .map_err(Error::QueryError)?;
         Ok(guarded)
     }
 
-    fn is_valid(&self, guarded: &mut Guarded) -> Result<(), Error> {
-        if guarded.was_shut_down() || !self.bounds.trusts(guarded.since) {
-            return Err(bad("it was given up"));
-        }
-        match guarded.socket.as_ref().map(|socket| socket.look()) {
-            Some(Look::Closed) => Err(bad("the server has closed it")),
-            Some(Look::Quiet) if !guarded.suspect => Ok(()),
-            _ => self.ask(guarded),
-        }
+    /// The pool does not ask this: [`Guarded::is_good`] does it within the time of whoever wants the connection.
+    fn is_valid(&self, _: &mut Guarded) -> Result<(), Error> {
+        Ok(())
     }
 
     fn has_broken(&self, guarded: &mut Guarded) -> bool {
-        std::thread::panicking() || guarded.was_shut_down() || guarded.connection.is_broken()
+        std::thread::panicking()
+            || guarded.useless
+            || guarded.was_shut_down()
+            || guarded.connection.is_broken()
     }
 }

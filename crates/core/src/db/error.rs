@@ -8,6 +8,9 @@ pub enum DbError {
     /// No connection could be had in time: the server is away, or every connection is busy.
     #[error("the database cannot be reached")]
     Unreachable(#[source] r2d2::Error),
+    /// The caller's time was over before the database had answered.
+    #[error("the database did not answer in time")]
+    TooLate,
     /// A statement failed.
     #[error("the database refused a statement")]
     Query(#[from] Error),
@@ -18,7 +21,7 @@ impl DbError {
     /// has no room, or took too long.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::TooLate => true,
             Self::Query(error) => is_outage(error),
         }
     }

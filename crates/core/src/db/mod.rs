@@ -12,6 +12,7 @@ pub(crate) mod schema;
 mod socket;
 mod watchdog;
 
+pub use connection::is_read_only;
 pub use error::DbError;
 pub use listener::{Listener, Wake, Waker};
 pub use pool::{Pool, Unbounded};

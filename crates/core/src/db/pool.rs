@@ -36,6 +36,7 @@ impl Pool {
         let connections = r2d2::Pool::builder()
             .max_size(settings.pool_size)
             .min_idle(Some(0))
+            .test_on_check_out(false)
             .connection_timeout(wait)
             .error_handler(Box::new(QuietErrors))
             .build_unchecked(manager);
@@ -45,7 +46,7 @@ impl Pool {
     /// Takes a connection for uses without a bound, waiting for at most the settings' `connect_timeout_seconds`: for
     /// migrations, and for tests.
     pub fn get(&self) -> Result<Unbounded, DbError> {
-        self.connections.get().map(Unbounded).map_err(DbError::Unreachable)
+        self.good_connection(Instant::now() + self.wait).map(Unbounded)
     }
 
     /// Runs `work` with a connection.
@@ -72,9 +73,24 @@ impl Pool {
         work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         let deadline = deadline.min(Instant::now() + self.timeout);
-        let wait = deadline.saturating_duration_since(Instant::now()).min(self.wait);
-        let mut guarded = self.connections.get_timeout(wait).map_err(DbError::Unreachable)?;
+        let mut guarded = self.good_connection(deadline)?;
         guarded.bounded(&self.bounds, deadline, work)
+    }
+
+    /// A connection that can be used, until `deadline`, as far as a look can tell.
+    fn good_connection(&self, deadline: Instant) -> Result<r2d2::PooledConnection<Manager>, DbError> {
+        let patience_ends = Instant::now() + self.wait;
+        loop {
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(DbError::TooLate);
+            }
+            let wait = deadline.min(patience_ends).saturating_duration_since(now);
+            let mut guarded = self.connections.get_timeout(wait).map_err(DbError::Unreachable)?;
+            if guarded.is_good(&self.bounds, deadline) {
+                return Ok(guarded);
+            }
+        }
     }
 
     /// As [`Pool::transaction`], where the caller waits no longer than until `deadline`.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `log` | Chunk; the event's id is the offset behind it | output, from the offset on that was asked for |
 //! | `task` | Task | at the start and at every change; "finished" only after the last output |
+//! | `away` | `{}` | the database does not answer; `task` or `log` follow when it is back, without a gap |
 //! | `end` | `{}` | the task is finished and everything was sent |
 //! | `gone` | `{}` | the reader may not see the task any more, or is not signed in any more |
 //!
@@ -17,16 +18,18 @@ use super::tasks::SeenTask;
 use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::events::{Heard, Hearing};
+use crate::patience;
 use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{self, Stream};
-use selfservice_core::db::PgConnection;
+use selfservice_core::db::{DbError, PgConnection};
 use selfservice_core::models::tasks::{Task, TaskState};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// The rows are looked at so often even when no hint comes. Rights and what surrounds the task are asked for again
@@ -68,10 +71,12 @@ pub(super) async fn follow(
         written: Instant::now(),
         looked: Instant::now(),
         wait: false,
+        away: false,
         ended: false,
     };
     // The first look before the headers: who may not see the task gets the same answer as everywhere.
-    let first = follower.look().await?;
+    let left = patience::left(follower.state.web.database_timeout);
+    let first = timeout(left, follower.look()).await.map_err(|_| DbError::TooLate)??;
     follower.tell(first)?;
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -120,8 +125,10 @@ struct Follower {
     events: VecDeque<Bytes>,
     written: Instant,
     looked: Instant,
-    /// Whether the last look saw everything that was there.
+    /// Whether there is something to wait for before the next look.
     wait: bool,
+    /// The client was told that the database does not answer.
+    away: bool,
     ended: bool,
 }
 
@@ -139,8 +146,11 @@ impl Follower {
             if self.wait && self.rest().await == Heard::Closing {
                 return None;
             }
-            let looked = self.look().await;
-            if let Err(error) = looked.and_then(|look| self.tell(look)) {
+            let told = match self.look().await {
+                Err(error) if error.is_outage() => self.tell_outage(&error),
+                looked => looked.and_then(|look| self.tell(look)),
+            };
+            if let Err(error) = told {
                 // The client connects again, or asks every two seconds, and gets the answer that fits.
                 tracing::warn!(task.id = %self.id, error = ?error, "a stream ended early");
                 return None;
@@ -193,6 +203,7 @@ impl Follower {
         let task = TaskShape::new(task, around.circumstances.clone());
         let shown = serde_json::to_string(&task).map_err(anyhow::Error::new)?;
         self.around = Some(around);
+        self.away = false;
         // Nobody sees "finished" before the last line.
         let due = shown != self.shown && (!finished || complete);
         if due && !finished {
@@ -214,10 +225,27 @@ impl Follower {
             self.ended = true;
             self.say("end", None, &Empty {})?;
         }
+        self.keep_alive();
+        Ok(())
+    }
+
+    /// Says once that nothing comes for a while; the next look goes on where the last one ended.
+    fn tell_outage(&mut self, error: &AppError) -> AppResult<()> {
+        self.wait = true;
+        if !std::mem::replace(&mut self.away, true) {
+            tracing::warn!(task.id = %self.id, error = ?error, "a stream waits: the database is away");
+            // Whoever was told so is told the task again as soon as it can be read.
+            self.shown.clear();
+            self.say("away", None, &Empty {})?;
+        }
+        self.keep_alive();
+        Ok(())
+    }
+
+    fn keep_alive(&mut self) {
         if self.events.is_empty() && self.written.elapsed() > KEEP_ALIVE {
             self.events.push_back(Bytes::from_static(b":\n\n"));
         }
-        Ok(())
     }
 
     fn say(&mut self, name: &str, id: Option<i64>, data: &impl Serialize) -> AppResult<()> {

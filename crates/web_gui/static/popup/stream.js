@@ -74,8 +74,13 @@ export class TaskStream {
     });
     source.addEventListener("error", () => this.#fallBack());
     source.addEventListener("gone", () => this.on.problem(new Problem(404, { detail: "You may not see this run any more." })));
-    source.addEventListener("task", (event) => this.on.task(JSON.parse(event.data)));
+    source.addEventListener("away", () => this.#setMode("away"));
+    source.addEventListener("task", (event) => {
+      this.#setMode("live");
+      this.on.task(JSON.parse(event.data));
+    });
     source.addEventListener("log", (event) => {
+      this.#setMode("live");
       const chunk = /** @type {Chunk} */ (JSON.parse(event.data));
       // A hole: ask for the missing part, whose answer is the truth.
       if (chunk.offset > this.next) this.#fallBack();

@@ -12,7 +12,7 @@ use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::queue;
 use serde_json::{Value, json};
 use std::time::Duration;
-use test_support::{AppOptions, TestApp, TestDatabase, fixture::World};
+use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World};
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,10 +41,22 @@ pub struct Answer {
 impl Api {
     /// Starts the GUI alone: no manager takes the tasks.
     pub fn start() -> Self {
+        Self::on(TestDatabase::new(), Vec::new())
+    }
+
+    /// The GUI reaches its database through a proxy that can fail.
+    pub fn behind_proxy() -> (Self, FaultyProxy) {
         let database = TestDatabase::new();
+        let proxy = FaultyProxy::before(&database);
+        let url = format!("url = {}", proxy.url());
+        (Self::on(database, vec![("database", url)]), proxy)
+    }
+
+    fn on(database: TestDatabase, settings: Vec<(&'static str, String)>) -> Self {
         let world = World::new(&database);
         let options = AppOptions {
             manager: false,
+            settings,
             macros: "[macros]\nGREETING = hello; $(reboot)\n".to_owned(),
             ..AppOptions::default()
         };

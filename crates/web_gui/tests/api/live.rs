@@ -8,6 +8,7 @@ use selfservice_core::models::logs::Stream;
 use selfservice_core::models::tasks::TaskResult;
 use serde_json::Value;
 use std::time::Duration;
+use test_support::Fault;
 use uuid::Uuid;
 
 /// An event stream as a browser reads it.
@@ -218,6 +219,36 @@ async fn a_database_that_goes_and_comes_back_costs_nothing_but_time() {
     reader.until(is("task")).await;
     api.write(id, 0, Stream::Stdout, b"again");
     assert_eq!(output(&reader.until(is("log")).await), b"again");
+}
+
+#[tokio::test]
+async fn a_stream_outlives_an_outage_and_goes_on_without_a_gap() {
+    let (api, proxy) = Api::behind_proxy();
+    let id = api.queued().await;
+    let worker = api.manager(1);
+    api.claim(&worker);
+    let mut reader = Reader::open(&api.person(api.world.alice), id, "", None).await;
+    let mut offset = api.write(id, 0, Stream::Stdout, b"before\n");
+    let mut seen = reader.until(is("log")).await;
+    for fault in [Fault::Blackhole, Fault::HalfOpen, Fault::Refuse] {
+        proxy.set(fault);
+        seen.extend(reader.until(is("away")).await);
+        offset = api.write(id, offset, Stream::Stdout, format!("during {fault:?}\n").as_bytes());
+        proxy.set(Fault::Pass);
+        let back = reader.until(is("log")).await;
+        assert!(!back.iter().any(|event| event.name == "away"), "it is said once: {back:?}");
+        assert!(back.iter().any(|event| event.name == "task"), "{back:?}");
+        seen.extend(back);
+    }
+    proxy.set(Fault::Blackhole);
+    seen.extend(reader.until(is("away")).await);
+    api.write(id, offset, Stream::System, b"done\n");
+    api.finish(id, &worker, TaskResult::Ok);
+    proxy.set(Fault::Pass);
+    seen.extend(reader.until(is("end")).await);
+    let text = String::from_utf8(output(&seen)).unwrap();
+    assert_eq!(text, "before\nduring Blackhole\nduring HalfOpen\nduring Refuse\ndone\n");
+    assert_eq!(reader.next().await, None);
 }
 
 #[tokio::test]

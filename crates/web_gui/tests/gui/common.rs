@@ -8,7 +8,7 @@ use selfservice_core::models::signin;
 use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use std::time::Duration;
-use test_support::{AppOptions, TestApp, TestDatabase, fixture::World};
+use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -45,7 +45,18 @@ impl Gui {
 
     /// The same with more lines in `settings.ini`.
     pub fn with_settings(settings: Vec<(&'static str, String)>) -> Self {
+        Self::with(TestDatabase::new(), settings)
+    }
+
+    /// The GUI reaches its database through a proxy that can fail.
+    pub fn behind_proxy() -> (Self, FaultyProxy) {
         let database = TestDatabase::new();
+        let proxy = FaultyProxy::before(&database);
+        let url = format!("url = {}", proxy.url());
+        (Self::with(database, vec![("database", url)]), proxy)
+    }
+
+    fn with(database: TestDatabase, settings: Vec<(&'static str, String)>) -> Self {
         let world = World::new(&database);
         let options = AppOptions { manager: false, settings, ..AppOptions::default() };
         let app = TestApp::start(&database, &options);
