@@ -64,13 +64,18 @@ impl DatabaseSettings {
         Self { operation_timeout: self.operation_timeout.min(limit), ..self.clone() }
     }
 
-    /// What a new connection is told, so that the server gives up what its client has given up: a statement, the wait
-    /// for a lock, a transaction of which nothing is heard any more. The first two come a little before the client gives
-    /// up: an answer that says why is better than a connection that is cut.
+    /// What a new connection is told.
+    ///
+    /// - The server gives up what its client has given up: a statement, the wait for a lock, a transaction of which
+    ///   nothing is heard any more. The first two come a little before the client gives up: an answer that says why is
+    ///   better than a connection that is cut.
+    /// - A commit that was acknowledged is on the disk, whatever the server, the database or the role say: a task that was
+    ///   accepted is there after a crash, and one that was claimed is not claimed again.
     pub fn session(&self) -> String {
         let tenths = |count: u32| (self.operation_timeout * count / 10).as_millis();
         format!(
-            "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}",
+            "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
             tenths(9).min(self.statement_timeout.as_millis()),
             tenths(8),
             tenths(20)
