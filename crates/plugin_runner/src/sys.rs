@@ -1,13 +1,16 @@
 //! The few system calls that nix does not wrap, or wraps with a loss: every `unsafe` block of the crate is here.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
+use nix::errno::Errno;
 use nix::libc;
-use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::resource::Resource;
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
 use crate::protocol::ExitStatus;
 
@@ -48,23 +51,6 @@ pub(crate) fn own(descriptor: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
-/// `POSIX_SPAWN_SETSID` with default signal dispositions and an empty mask; nix has no name for the first.
-pub(crate) fn spawn_flags() -> PosixSpawnFlags {
-    PosixSpawnFlags::from_bits_retain(libc::c_int::from(libc::POSIX_SPAWN_SETSID))
-        | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
-        | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
-}
-
-/// Makes the child start in `directory`.
-pub(crate) fn add_working_directory(actions: &mut PosixSpawnFileActions, directory: &CStr) -> io::Result<()> {
-    let raw = std::ptr::from_mut(actions).cast::<libc::posix_spawn_file_actions_t>();
-    // SAFETY: PosixSpawnFileActions is #[repr(transparent)] over posix_spawn_file_actions_t and initialised.
-    match unsafe { libc::posix_spawn_file_actions_addchdir_np(raw, directory.as_ptr()) } {
-        0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code)),
-    }
-}
-
 /// Marks every descriptor from 3 on as close-on-exec, whatever the parent of this process forgot to close.
 pub(crate) fn close_inherited_on_exec() -> io::Result<()> {
     // SAFETY: close_range with CLOSE_RANGE_CLOEXEC only sets a flag on descriptors.
@@ -97,4 +83,169 @@ pub(crate) fn limit_process(id: i32, resource: Resource, soft: u64, hard: u64) {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: `limit` outlives the call, and the old limit is not asked for.
     unsafe { libc::prlimit(id, resource as _, &raw const limit, std::ptr::null_mut()) };
+}
+
+/// What a new process becomes.
+pub(crate) struct Child<'a> {
+    pub file: &'a CStr,
+    pub arguments: &'a [CString],
+    pub environment: &'a [CString],
+    pub directory: &'a CStr,
+    /// Its descriptors 0, 1 and 2; all three must have higher numbers here.
+    pub standard: [BorrowedFd<'a>; 3],
+    /// A Landlock ruleset to which it is confined.
+    pub confinement: Option<BorrowedFd<'a>>,
+}
+
+/// Starts a process in a session and group of its own, with default signal dispositions, and gives its id. It is
+/// `posix_spawn` (the memory is shared until the program is loaded, so the size of this process costs nothing) with one
+/// step more, the confinement, which must be taken on in the child.
+pub(crate) fn spawn(child: &Child<'_>) -> nix::Result<i32> {
+    let mut stack: Vec<u8> = Vec::with_capacity(CHILD_STACK);
+    // SAFETY: one past the end of the allocation is a valid address to compute; the stack grows down from it.
+    let top = unsafe { stack.as_mut_ptr().add(CHILD_STACK) };
+    let top = top.wrapping_sub(top.addr() % STACK_ALIGNMENT);
+    let (arguments, environment) = (pointers(child.arguments), pointers(child.environment));
+    let plan = Plan {
+        child,
+        arguments: arguments.as_ptr(),
+        environment: environment.as_ptr(),
+        failure: AtomicI32::new(0),
+    };
+    let mut before = SigSet::empty();
+    // The child shares this memory, so no handler of ours may run in it.
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    // SAFETY: `plan`, what it points to, and the stack outlive the child's use of them: CLONE_VFORK lets this thread go
+    // on only when the child has loaded its program or ended.
+    let started = Errno::result(unsafe {
+        libc::clone(
+            begin,
+            top.cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            (&raw const plan).cast_mut().cast(),
+        )
+    });
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    let id = started?;
+    match plan.failure.load(Ordering::Relaxed) {
+        0 => Ok(id),
+        failure => {
+            waitpid(Pid::from_raw(id), None)?;
+            Err(Errno::from_raw(failure))
+        }
+    }
+}
+
+const CHILD_STACK: usize = 64 * 1024;
+const STACK_ALIGNMENT: usize = 16;
+
+struct Plan<'a> {
+    child: &'a Child<'a>,
+    arguments: *const *const libc::c_char,
+    environment: *const *const libc::c_char,
+    /// Why no program was loaded.
+    failure: AtomicI32,
+}
+
+/// Pointers to the texts and a null pointer behind them.
+fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+extern "C" fn begin(plan: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `spawn` passes a pointer to its plan, which lives until this process has a program or has ended.
+    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
+    let Err(failure) = plan.carry_out();
+    plan.failure.store(failure as i32, Ordering::Relaxed);
+    // SAFETY: ends the process at once, without anything that belongs to its parent.
+    unsafe { libc::_exit(127) }
+}
+
+impl Plan<'_> {
+    /// Runs in the child, whose memory is its parent's: it makes system calls and neither allocates nor locks.
+    fn carry_out(&self) -> nix::Result<std::convert::Infallible> {
+        for number in 1..=libc::SIGRTMAX() {
+            // SAFETY: SIG_DFL installs no code. Where the system refuses a number, that one can't be changed.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+        nix::unistd::setsid()?;
+        for (target, source) in (0..).zip(&self.child.standard) {
+            // SAFETY: dup2 checks both numbers; 0 to 2 belong to this process alone.
+            Errno::result(unsafe { libc::dup2(source.as_raw_fd(), target) })?;
+        }
+        // SAFETY: a C string that outlives the call.
+        Errno::result(unsafe { libc::chdir(self.child.directory.as_ptr()) })?;
+        if let Some(ruleset) = &self.child.confinement {
+            // SAFETY: the kernel checks the descriptor.
+            Errno::result(unsafe {
+                libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0)
+            })?;
+        }
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        // SAFETY: both arrays end with a null pointer and point to C strings that outlive the call.
+        unsafe { libc::execve(self.child.file.as_ptr(), self.arguments, self.environment) };
+        Err(Errno::last())
+    }
+}
+
+/// Which version of Landlock the kernel speaks, by which runs are kept apart; 0: none.
+pub fn landlock_version() -> i64 {
+    // SAFETY: without attributes, and with this flag, the call only tells the version.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, LANDLOCK_VERSION) };
+    version.max(0)
+}
+
+/// A ruleset that denies moves between directories unless a rule allows them, and nothing else: version 2 has no ruleset
+/// without a right of files, and this one can be given back whole.
+pub(crate) fn landlock_of_files() -> nix::Result<OwnedFd> {
+    let ruleset =
+        landlock_ruleset(&Handled { files: LANDLOCK_REFER, network: 0, scoped: 0 }, size_of::<u64>())?;
+    let root = std::fs::File::open("/").map_err(|_| Errno::last())?;
+    let rule = Beneath { allowed: LANDLOCK_REFER, parent: root.as_raw_fd() };
+    // SAFETY: the attributes outlive the call, and the kernel checks both descriptors.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            LANDLOCK_PATH_BENEATH,
+            &raw const rule,
+            0,
+        )
+    })?;
+    Ok(ruleset)
+}
+
+/// A ruleset that keeps signals within whoever is confined to it, and denies nothing else; from version 6 on.
+pub(crate) fn landlock_of_signals() -> nix::Result<OwnedFd> {
+    let handled = Handled { files: 0, network: 0, scoped: LANDLOCK_SCOPE_SIGNAL };
+    landlock_ruleset(&handled, size_of::<Handled>())
+}
+
+fn landlock_ruleset(handled: &Handled, size: usize) -> nix::Result<OwnedFd> {
+    // SAFETY: `handled` outlives the call and has at least `size` bytes.
+    let made =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::from_ref(handled), size, 0) };
+    let number = Errno::result(made)?;
+    Ok(own(RawFd::try_from(number).map_err(|_| Errno::EBADF)?))
+}
+
+// From <linux/landlock.h>, which the libc crate does not have.
+const LANDLOCK_VERSION: libc::c_uint = 1;
+const LANDLOCK_PATH_BENEATH: libc::c_int = 1;
+const LANDLOCK_REFER: u64 = 1 << 13;
+const LANDLOCK_SCOPE_SIGNAL: u64 = 1 << 1;
+
+/// `struct landlock_ruleset_attr`
+#[repr(C)]
+struct Handled {
+    files: u64,
+    network: u64,
+    scoped: u64,
+}
+
+/// `struct landlock_path_beneath_attr`
+#[repr(C, packed)]
+struct Beneath {
+    allowed: u64,
+    parent: i32,
 }

@@ -4,11 +4,9 @@
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;
 use selfservice_core::models::logs::Chunk;
-use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{Task, TaskResult, TaskState};
 use selfservice_core::models::workers::Worker;
-use selfservice_core::plan::{Plan, Request, Requester};
-use selfservice_core::queue::{self, Cancelled, Enqueued};
-use std::collections::BTreeMap;
+use selfservice_core::queue::{self, Cancelled};
 use std::time::Duration;
 use test_support::fixture::{self, World};
 use test_support::{AppOptions, Fault, FaultyProxy, TestApp, TestDatabase, eventually};
@@ -90,41 +88,8 @@ impl Bench {
 
     /// Queues a task as the web GUI would.
     fn queue(&self, handler: i64, parameters: &[(&str, &str)]) -> Uuid {
-        let requester = Requester {
-            users_id: self.world.alice,
-            name: "alice".to_owned(),
-            identity: Identity::Password,
-            token_verb: None,
-        };
-        let request = Request {
-            hosts_id: self.world.web_1,
-            services_id: self.world.os,
-            event_handlers_id: handler,
-            parameters: parameters
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect::<BTreeMap<_, _>>(),
-        };
-        let (id, at) = (Uuid::now_v7(), chrono::Utc::now());
         let macros = MacroFile::read(&self.app.settings.with_file_name("macros.ini")).unwrap();
-        self.database
-            .pool()
-            .transaction::<_, DbError>(|connection| {
-                let plan = Plan::decide(connection, &macros, &requester, &request, id, at).unwrap();
-                let task = plan.into_task(
-                    &requester,
-                    id,
-                    at,
-                    Duration::from_secs(60),
-                    Origin::Gui,
-                    Uuid::new_v4(),
-                    None,
-                );
-                assert!(matches!(queue::enqueue(connection, &task)?, Enqueued::New(_)));
-                Ok(())
-            })
-            .unwrap();
-        id
+        self.world.queue(&self.database, &macros, handler, parameters)
     }
 
     fn task(&self, id: Uuid) -> Task {

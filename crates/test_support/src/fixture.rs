@@ -1,8 +1,17 @@
 //! A small world for tests: environments, hosts, handlers, people and what they may do.
 
 use crate::TestDatabase;
+use selfservice_core::config::MacroFile;
 use selfservice_core::credentials::hash_password;
+use selfservice_core::db::DbError;
+use selfservice_core::models::tasks::{Identity, Origin};
+use selfservice_core::plan::{Plan, Request, Requester};
+use selfservice_core::queue::{self, Enqueued};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use uuid::Uuid;
+
+const QUEUE_LIFE: Duration = Duration::from_secs(60);
 
 /// Ids of what [`World::new`] made. Every service named `os` has all handlers, in the order `ok`, `warning`,
 /// `critical`, `slow`, `echo`, `danger`.
@@ -96,6 +105,44 @@ impl World {
         }
     }
 
+    /// Queues a task on `web-1` for alice, as the GUI would.
+    pub fn queue(
+        &self,
+        database: &TestDatabase,
+        macros: &MacroFile,
+        handler: i64,
+        parameters: &[(&str, &str)],
+    ) -> Uuid {
+        let requester = Requester {
+            users_id: self.alice,
+            name: "alice".to_owned(),
+            identity: Identity::Password,
+            token_verb: None,
+        };
+        let request = Request {
+            hosts_id: self.web_1,
+            services_id: self.os,
+            event_handlers_id: handler,
+            parameters: parameters
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        let (id, at) = (Uuid::now_v7(), chrono::Utc::now());
+        let queued = database.pool().transaction::<_, DbError>(|connection| {
+            let plan = Plan::decide(connection, macros, &requester, &request, id, at)
+                .unwrap_or_else(|error| panic!("the plan was refused: {error}"));
+            let task = plan.into_task(&requester, id, at, QUEUE_LIFE, Origin::Gui, Uuid::new_v4(), None);
+            assert!(
+                matches!(queue::enqueue(connection, &task)?, Enqueued::New(_)),
+                "the task was there already"
+            );
+            Ok(())
+        });
+        queued.unwrap_or_else(|error| panic!("the task was not queued: {error}"));
+        id
+    }
+
     /// Lets `user` sign in by password.
     pub fn set_password(database: &TestDatabase, user: &str, password: &str) {
         let hash = hash_password(password).unwrap_or_else(|error| panic!("{error}"));
@@ -118,6 +165,10 @@ pub fn write_plugins(directory: &Path) -> PathBuf {
     }
     directory.to_owned()
 }
+
+/// A Python program that tries what a plugin must not be able to do: each argument is `KIND:TARGET`, and the line about
+/// it ends with `done`, or goes on with `refused`.
+pub const ATTACK: &str = include_str!("attack.py");
 
 /// Writes one shell script that can be used as a plugin, and gives its whole text.
 pub fn write_plugin(directory: &Path, name: &str, script: &str) -> String {

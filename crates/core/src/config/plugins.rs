@@ -48,6 +48,8 @@ pub struct PluginLimits {
     pub cpu_seconds: u32,
     /// Programs with setuid, such as sudo, work in plugins.
     pub allow_setuid: bool,
+    /// Plugins can neither signal nor look into processes outside of their run.
+    pub separate_runs: bool,
 }
 
 impl PluginLimits {
@@ -64,6 +66,9 @@ impl PluginLimits {
         if self.allow_setuid {
             arguments.push("--allow-setuid".into());
         }
+        if !self.separate_runs {
+            arguments.push("--no-separation".into());
+        }
         arguments
     }
 
@@ -75,6 +80,7 @@ impl PluginLimits {
             file_size_mib: section.number("max_file_size_mib", 1024, 0..=16_777_216)?,
             cpu_seconds: section.number("max_cpu_seconds", 0, 0..=86_400)?,
             allow_setuid: section.switch("allow_setuid", false)?,
+            separate_runs: section.switch("separate_runs", true)?,
         })
     }
 }

@@ -6,6 +6,7 @@ mod home;
 mod limits;
 mod processes;
 mod run;
+mod separation;
 mod server;
 mod setup;
 mod start;
@@ -17,6 +18,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use crate::registry::{Registry, Trust};
+pub use crate::sys::landlock_version;
 
 /// Starts plugins and owns their process trees. A plugins manager talks to it over a packet socket; when the
 /// connection closes, everything that was started over it is ended.
@@ -35,7 +37,7 @@ pub struct Options {
     /// Where the runs' private directories are made [default: /tmp/selfservice-plugins-UID]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// This user may connect, besides root and the launcher's own user; may be given several times
+    /// This user may connect, besides root; may be given several times [default: the launcher's own user]
     #[arg(long = "allow-user", value_name = "NAME")]
     pub allow_users: Vec<String>,
     /// Become this user before anything else; needed when started as root
@@ -53,6 +55,10 @@ pub struct Options {
     /// Let plugins gain privileges by programs with setuid or capabilities, such as sudo and `check_icmp`
     #[arg(long)]
     pub allow_setuid: bool,
+    /// Let plugins signal and look into every process of the launcher's user, other runs among them; so does
+    /// --allow-setuid
+    #[arg(long)]
+    pub no_separation: bool,
 }
 
 /// Serves until the inherited socket closes, or until TERM or INT when listening.
@@ -70,9 +76,11 @@ pub fn serve(options: &Options) -> anyhow::Result<()> {
         (Some(path), _) => server::Source::Listening(setup::listen(path, &options.allow_users)?),
         (None, number) => server::Source::Inherited(setup::inherit(number)?),
     };
+    let separation = separation::Separation::prepare(!options.no_separation, options.allow_setuid)?;
     let home =
         home::Home::prepare(options.work_dir.as_deref()).context("while preparing the work directory")?;
-    server::Server::new(source, registry, home, signals, options.limits.clone())?.run()
+    let ground = server::Ground { home, separation, limits: options.limits.clone() };
+    server::Server::new(source, registry, signals, ground)?.run()
 }
 
 fn trust(options: &Options) -> anyhow::Result<Trust> {

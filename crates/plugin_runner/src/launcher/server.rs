@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::home::{Home, remove_tree};
 use super::limits::Limits;
 use super::run::Run;
+use super::separation::Separation;
 use super::setup::Listener;
 use super::start::{Outputs, Start, make_fifo, refusal};
 use super::trees::{Members, Trees};
@@ -49,6 +50,13 @@ impl From<anyhow::Error> for NotStarted {
     }
 }
 
+/// What every run stands on.
+pub(super) struct Ground {
+    pub home: Home,
+    pub separation: Separation,
+    pub limits: Limits,
+}
+
 pub(super) struct Server {
     listener: Option<Listener>,
     connections: HashMap<u64, Channel>,
@@ -56,31 +64,28 @@ pub(super) struct Server {
     runs: HashMap<Uuid, Run>,
     trees: Trees,
     registry: Registry,
-    limits: Limits,
     signals: SignalFd,
     stopping: bool,
-    home: Home,
+    ground: Ground,
 }
 
 impl Server {
     pub fn new(
         source: Source,
         registry: Registry,
-        home: Home,
         signals: SignalFd,
-        limits: Limits,
+        ground: Ground,
     ) -> anyhow::Result<Self> {
         let mut server = Self {
             listener: None,
             connections: HashMap::new(),
             next_connection: 0,
             runs: HashMap::new(),
-            trees: Trees::new(limits.max_processes),
+            trees: Trees::new(ground.limits.max_processes),
             registry,
-            limits,
             signals,
             stopping: false,
-            home,
+            ground,
         };
         match source {
             Source::Listening(listener) => server.listener = Some(listener),
@@ -271,11 +276,11 @@ impl Server {
             let changed = format!("plugin '{}' has changed since this was asked for", plugin.name);
             return Err(NotStarted::Rejected(changed));
         }
-        let directory = self.home.make_run(spec.run)?;
+        let directory = self.ground.home.make_run(spec.run)?;
         let outputs = Outputs { stdout, stderr };
         failpoint!("before_spawn");
         let prepared = make_fifo(&directory).and_then(|fifo| {
-            let start = Start::prepare(&plugin, spec, outputs, &directory, self.home.path())?;
+            let start = Start::prepare(&plugin, spec, outputs, &directory, self.ground.home.path())?;
             Ok((start, fifo))
         });
         let started = prepared.and_then(|(start, fifo)| match self.spawn(&start) {
@@ -285,7 +290,7 @@ impl Server {
         match started {
             Ok((pid, fifo)) => {
                 failpoint!("after_spawn");
-                self.limits.limit_child(pid, self.trees.tasks_of_the_machine());
+                self.ground.limits.limit_child(pid, self.trees.tasks_of_the_machine());
                 let limits = (spec.timeout, spec.grace);
                 self.trees.leader_started(pid, spec.run);
                 self.runs.insert(spec.run, Run::new(spec.run, connection, pid, directory, limits));
@@ -302,7 +307,7 @@ impl Server {
     fn spawn(&mut self, start: &Start) -> nix::Result<i32> {
         let deadline = Instant::now() + SPAWN_WITHIN;
         loop {
-            match start.spawn() {
+            match start.spawn(&self.ground.separation) {
                 Err(Errno::EAGAIN) if Instant::now() < deadline => {
                     std::thread::sleep(SPAWN_PAUSE);
                     self.reap();
@@ -341,7 +346,7 @@ impl Server {
             self.trees.look(&self.runs)
         };
         members.end_strays();
-        let allowed = self.limits.max_processes;
+        let allowed = self.ground.limits.max_processes;
         let reports: Vec<_> =
             self.runs.values_mut().filter_map(|run| run.advance(members.of(run.id), allowed, now)).collect();
         for exited in reports {

@@ -93,11 +93,15 @@ fn watch_signals(inherited: bool) -> anyhow::Result<SignalFd> {
         .context("while watching signals")
 }
 
-/// Listens on `path`. Who may connect is decided by the peer's user id; the file's mode keeps others off when
-/// only the launcher's own user and root may.
+/// Listens on `path`. Who may connect is decided by the peer's user id: root and the named users, or root and the
+/// launcher's own user where none is named (and the file's mode keeps others off). Plugins have the launcher's own user,
+/// so where another one is named they are not let in.
 pub(super) fn listen(path: &Path, allow_users: &[String]) -> anyhow::Result<Listener> {
     let doing = || format!("while listening on {}", path.display());
-    let mut allowed = vec![0, geteuid().as_raw()];
+    let mut allowed = vec![0];
+    if allow_users.is_empty() {
+        allowed.push(geteuid().as_raw());
+    }
     for name in allow_users {
         allowed.push(user_named(name)?.uid.as_raw());
     }

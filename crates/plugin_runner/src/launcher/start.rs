@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -10,11 +10,10 @@ use std::path::Path;
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::libc;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
-use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::separation::Separation;
 use crate::channel::memory_file;
 use crate::command::{LAUNCHER_VARIABLE, PROGRESS_VARIABLE, RunSpec};
 use crate::registry::Plugin;
@@ -41,13 +40,11 @@ pub(super) fn make_fifo(directory: &Path) -> anyhow::Result<OwnedFd> {
 /// A plugin that is ready to be started.
 pub(super) struct Start {
     file: CString,
-    actions: PosixSpawnFileActions,
-    attributes: PosixSpawnAttr,
+    directory: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
-    // The actions refer to them by their numbers.
-    _input: File,
-    _outputs: Outputs,
+    input: File,
+    outputs: Outputs,
 }
 
 impl Start {
@@ -59,35 +56,30 @@ impl Start {
         launcher: &Path,
     ) -> anyhow::Result<Self> {
         let input = memory_file(spec.input.as_bytes()).context("the standard input can't be made")?;
-        let mut actions = PosixSpawnFileActions::init()?;
-        let sources = [input.as_fd(), outputs.stdout.as_fd(), outputs.stderr.as_fd()];
-        for (target, source) in sources.iter().enumerate() {
-            actions.add_dup2(source.as_raw_fd(), i32::try_from(target)?)?;
-        }
-        sys::add_working_directory(&mut actions, &c_path(directory)?)?;
-        let mut attributes = PosixSpawnAttr::init()?;
-        attributes.set_flags(sys::spawn_flags())?;
-        attributes.set_sigdefault(&SigSet::all())?;
-        attributes.set_sigmask(&SigSet::empty())?;
         let mut arguments = vec![c_path(&plugin.path)?];
         for argument in &spec.arguments {
             arguments.push(CString::new(argument.as_str()).context("an argument contains a NUL character")?);
         }
         Ok(Self {
             file: c_path(&plugin.file)?,
-            actions,
-            attributes,
+            directory: c_path(directory)?,
             arguments,
             environment: environment(spec, directory, launcher)?,
-            _input: input,
-            _outputs: outputs,
+            input,
+            outputs,
         })
     }
 
     /// Starts it and gives its process id, which is its session's and group's too.
-    pub fn spawn(&self) -> nix::Result<i32> {
-        posix_spawn(&*self.file, &self.actions, &self.attributes, &self.arguments, &self.environment)
-            .map(nix::unistd::Pid::as_raw)
+    pub fn spawn(&self, separation: &Separation) -> nix::Result<i32> {
+        sys::spawn(&sys::Child {
+            file: &self.file,
+            arguments: &self.arguments,
+            environment: &self.environment,
+            directory: &self.directory,
+            standard: [self.input.as_fd(), self.outputs.stdout.as_fd(), self.outputs.stderr.as_fd()],
+            confinement: separation.ruleset(),
+        })
     }
 }
 

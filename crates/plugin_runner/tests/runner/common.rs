@@ -62,9 +62,14 @@ impl Nest {
 
     /// Makes a plugin out of a shell script.
     pub fn script(&self, name: &str, body: &str) {
+        self.executable(name, &format!("#!/bin/sh\n{body}\n"));
+    }
+
+    /// Makes a plugin with this content.
+    pub fn executable(&self, name: &str, content: &str) {
         let _guard = exclusive();
         let path = self.plugins().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::write(&path, content).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -223,4 +228,9 @@ pub fn eventually(what: &str, done: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "too late: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is left out must say so")]
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
 }

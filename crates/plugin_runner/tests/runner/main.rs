@@ -6,3 +6,4 @@ mod contract;
 mod endings;
 mod limits;
 mod names;
+mod separation;

@@ -8,7 +8,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{User, geteuid, mkfifo};
 use plugin_runner::{Digest, Invocation, Outcome, Registry, RegistryError, Runner, RunnerOptions, Trust};
 
-use crate::common::{Nest, eventually, finish, invocation};
+use crate::common::{Nest, eventually, finish, invocation, skipped};
 
 const SCRIPT: &str = "#!/bin/sh\nexit 0\n";
 
@@ -312,11 +312,6 @@ fn a_launcher_of_an_installed_system_checks_for_itself() {
     }
     chown(shelf.nest.plugins(), Some(nobody.uid.as_raw()), None).unwrap();
     assert!(run("fine").sentence().contains("the services themselves can write its directory"));
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is left out must say so")]
-fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
 }
 
 fn seconds_now() -> i64 {
