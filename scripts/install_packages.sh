@@ -21,6 +21,7 @@ needs_to_run() {
 needs_to_test() {
     needs_to_run
     need openssh-server "plugins/ssh.sh is tested against a real server" "test -x /usr/sbin/sshd"
+    need mariadb-server "plugins/sql.sh is tested against a real server" "test -x /usr/sbin/mariadbd"
     need chromium "the browser test" "command -v chromium"
     need chromium-driver "the browser test" "command -v chromedriver"
     need fonts-dejavu-core "readable pages in the browser test" "test -d /usr/share/fonts/truetype/dejavu"
@@ -121,9 +122,12 @@ apt update || fail "apt-get update failed, so these packages could not be instal
 case $missing in *postgresql*) hold_clusters ;; esac
 # shellcheck disable=SC2086 # one word for each package
 apt install $missing >/dev/null || fail "apt-get could not install:$missing"
-case $missing in
-    *openssh-server*)
-        # Only the program is wanted; without this the machine would offer SSH after its next start.
-        as_root systemctl disable ssh.service >/dev/null 2>&1 || true
-        ;;
-esac
+
+# Only the programs are wanted; without this the machine would offer their services after its next start.
+keep_stopped() {
+    case $missing in
+        *"$1"*) as_root systemctl disable "$2" >/dev/null 2>&1 || true ;;
+    esac
+}
+keep_stopped openssh-server ssh.service
+keep_stopped mariadb-server mariadb.service

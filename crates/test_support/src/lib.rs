@@ -1,14 +1,18 @@
-//! Real parts for the tests: PostgreSQL databases, running programs, an SSH server, fixtures. Only a dev-dependency.
+//! Real parts for the tests: PostgreSQL databases, MariaDB, running programs, an SSH server, certificates, fixtures. Only
+//! a dev-dependency.
 #![expect(clippy::panic, reason = "a test that cannot have its parts fails by panicking")]
 
 mod app;
+pub mod certificates;
 mod database;
 mod eventually;
 pub mod fixture;
+mod mariadb;
 mod proxy;
 pub mod sshd;
 
 pub use app::{AppOptions, TestApp, program};
 pub use database::TestDatabase;
 pub use eventually::eventually;
+pub use mariadb::MariaDb;
 pub use proxy::{Fault, FaultyProxy};
