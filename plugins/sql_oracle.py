@@ -1,10 +1,12 @@
 """Runs one statement on Oracle for sql.sh, which starts this file and prints what it tells.
 
-One line of JSON with the request comes in, lines of JSON with the answer go out. Values are bound by the driver,
-never pasted. TERM has the server cancel the statement.
+One line of JSON with the request comes in, lines of JSON with the answer go out. After `prepared` it waits for the line
+`go`; the line `cancel`, or the end of sql.sh, has the server cancel the statement. Values are bound by the driver, never
+pasted.
 """
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -39,28 +41,34 @@ def connect(oracledb: Any, request: Dict[str, Any]) -> Any:
         user=request["user"],
         password=request["password"],
     )
-    if request["tls"] and request["ca_file"]:
+    if request["tls"] and (request["ca_file"] or request["identity"]):
         import ssl
 
-        parameters.set(ssl_context=ssl.create_default_context(cafile=request["ca_file"]))
+        context = ssl.create_default_context(cafile=request["ca_file"])
+        if request["identity"]:
+            context.load_cert_chain(*request["identity"])
+        parameters.set(ssl_context=context)
     return oracledb.connect(params=parameters)
 
 
-def run(connection: Any, request: Dict[str, Any]) -> None:
+def run(connection: Any, request: Dict[str, Any], go: threading.Event) -> None:
     """Runs the statement and tells its rows."""
     cursor = connection.cursor()
     values: Dict[str, str] = request["values"]
+    connection.call_timeout = request["timeout"] * 1000
     if request["check"]:
-        cursor.parse(request["statement"])
+        # Oracle runs definitions (CREATE, DROP, ...) already when they are parsed.
+        if request["parse"]:
+            cursor.parse(request["statement"])
         say("prepared")
         say("done")
         return
     if request["read_only"]:
         cursor.execute("SET TRANSACTION READ ONLY")
-    connection.call_timeout = request["timeout"] * 1000
     limit: int = request["rows"]
     cursor.arraysize = min(limit + 1, 1000)
     say("prepared")
+    go.wait()
     cursor.execute(request["statement"], values)
     if cursor.description is None:
         say("changed", max(cursor.rowcount, 0))
@@ -79,19 +87,26 @@ def run(connection: Any, request: Dict[str, Any]) -> None:
     say("done")
 
 
-def cancel_on_signal(connection: Any) -> None:
-    """Waits for TERM on a thread of its own and has the server end the statement."""
+def listen(connection: Any, go: threading.Event) -> None:
+    """Hears what sql.sh says, on a thread of its own."""
 
-    def wait() -> None:
-        signal.sigwait({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    def orders() -> None:
+        for line in sys.stdin:
+            if line == "go\n":
+                go.set()
+            else:
+                connection.cancel()
+        if not go.is_set():
+            os._exit(0)
         connection.cancel()
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=orders, daemon=True).start()
 
 
 def main() -> None:
-    # Before any thread starts, so that all of them leave the signals to the one that waits.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    # They go to sql.sh too, which decides and says what is to be done.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     request: Dict[str, Any] = json.loads(sys.stdin.readline())
     try:
         import oracledb
@@ -100,12 +115,13 @@ def main() -> None:
         return
     try:
         connection = connect(oracledb, request)
-    except oracledb.Error as error:
+    except (oracledb.Error, OSError) as error:  # OSError: a certificate's file that can't be used
         say("no_connection", str(error))
         return
-    cancel_on_signal(connection)
+    go = threading.Event()
+    listen(connection, go)
     try:
-        run(connection, request)
+        run(connection, request, go)
     except oracledb.Error as error:
         details = error.args[0] if error.args else None
         # DPY-4011 and its like: the connection is gone, and so is the server's word about the statement.

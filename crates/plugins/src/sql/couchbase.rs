@@ -52,7 +52,7 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
     progress.step("Run", "");
     let cancelling = service.clone();
     if !options.check {
-        running.begin(Box::new(move || cancelling.cancel()));
+        running.begin(Box::new(move || cancelling.cancel()))?;
     }
     let answer = service.query(options);
     match &answer {
@@ -83,7 +83,7 @@ impl Service {
             connect_timeout: target.connect_timeout,
             timeout: options.timeout + target.connect_timeout + options.grace,
             ca_file: target.ca_file.clone(),
-            identity: None,
+            identity: target.identity.clone(),
             networks: Rules::any(),
             tls: target.tls,
         };

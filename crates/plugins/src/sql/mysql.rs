@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, Error, Opts, OptsBuilder, Params, SslOpts, Value};
+use ::mysql::{ClientIdentity, Conn, Error, Opts, OptsBuilder, Params, SslOpts, Value};
 
 use super::options::{Mode, Options, Target};
 use super::rows::Rows;
@@ -17,12 +17,15 @@ use crate::web::system_bundle;
 /// Runs the statement; `None` after a check.
 pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Result<Option<Rows>, Failure> {
     let target = connection_options(&options.target)?;
-    let mut connection =
-        Conn::new(target.clone()).map_err(|error| Failure::unknown(format!("no connection: {error}")))?;
+    let mut connection = Conn::new(target.clone())
+        .map_err(|error| Failure::unknown(format!("no connection: {}", said(error))))?;
     limit_time(&mut connection, options)?;
     match options.mode {
         // The session too: a definition such as DROP TABLE ends the transaction before it begins its work.
         Mode::ReadOnly => {
+            // One more than is shown, so that it is known whether there are more.
+            let rows = options.rows + 1;
+            connection.query_drop(format!("SET SESSION sql_select_limit = {rows}")).map_err(refused)?;
             connection.query_drop("SET SESSION TRANSACTION READ ONLY").map_err(refused)?;
             connection.query_drop("START TRANSACTION READ ONLY").map_err(refused)?;
         }
@@ -35,7 +38,7 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
     }
     progress.step("Run", "");
     let id = connection.connection_id();
-    running.begin(Box::new(move || kill(target, id)));
+    running.begin(Box::new(move || kill(target.clone(), id)))?;
     let result = execute(&mut connection, &statement, options);
     let commit = || connection.query_drop("COMMIT").map_err(refused);
     running.conclude(result, (options.mode == Mode::Write).then_some(commit)).map(Some)
@@ -58,7 +61,10 @@ fn connection_options(target: &Target) -> Result<Opts, Failure> {
         let bundle = target.ca_file.clone().or_else(system_bundle);
         let bundle =
             bundle.ok_or_else(|| Failure::unknown("no trusted certificate authorities were found"))?;
-        builder = builder.ssl_opts(SslOpts::default().with_root_cert_path(Some(bundle)));
+        let identity =
+            target.identity.clone().map(|(certificate, key)| ClientIdentity::new(certificate, key));
+        let tls = SslOpts::default().with_root_cert_path(Some(bundle)).with_client_identity(identity);
+        builder = builder.ssl_opts(tls);
     }
     Ok(builder.into())
 }
@@ -98,15 +104,26 @@ fn execute(
 
 /// A second connection ends the statement of the first one.
 fn kill(target: Opts, id: u32) -> Result<(), String> {
-    let mut connection = Conn::new(target).map_err(|error| error.to_string())?;
-    connection.query_drop(format!("KILL QUERY {id}")).map_err(|error| error.to_string())
+    let mut connection = Conn::new(target).map_err(said)?;
+    connection.query_drop(format!("KILL QUERY {id}")).map_err(said)
 }
 
 /// What the server says is certain; anything else leaves open what it did.
 fn refused(error: Error) -> Failure {
     match error {
-        Error::MySqlError(error) => Failure::critical(format!("{} ({})", error.message, error.code)),
-        error => Failure::unknown(format!("the connection was lost: {error}")),
+        Error::MySqlError(_) => Failure::critical(said(error)),
+        error => Failure::unknown(format!("the connection was lost: {}", said(error))),
+    }
+}
+
+/// An error without the names that the crate gives its kinds.
+fn said(error: Error) -> String {
+    match error {
+        Error::MySqlError(error) => format!("{} ({})", error.message, error.code),
+        Error::IoError(error) => error.to_string(),
+        Error::DriverError(error) => error.to_string(),
+        Error::TlsError(error) => format!("TLS failed: {error}"),
+        error => error.to_string(),
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Target {
     /// The certificate must prove the host.
     pub tls: bool,
     pub ca_file: Option<PathBuf>,
+    /// Certificate and key that we show.
+    pub identity: Option<(PathBuf, PathBuf)>,
     pub connect_timeout: Duration,
 }
 
@@ -102,6 +104,7 @@ struct Raw {
     password: String,
     tls: Option<bool>,
     ca_file: Option<PathBuf>,
+    identity: (Option<PathBuf>, Option<PathBuf>),
     statement: Option<String>,
     file: Option<String>,
     parameters: Vec<(String, String)>,
@@ -128,6 +131,7 @@ impl Default for Raw {
             password: String::new(),
             tls: None,
             ca_file: None,
+            identity: (None, None),
             statement: None,
             file: None,
             parameters: Vec::new(),
@@ -172,6 +176,8 @@ impl Raw {
             "--of" => self.judged = judged(&arguments.value(option)?)?,
             "--tls" => self.tls = Some(tls(&arguments.value(option)?)?),
             "--ca-file" => self.ca_file = Some(arguments.value(option)?.into()),
+            "--client-cert" => self.identity.0 = Some(arguments.value(option)?.into()),
+            "--client-key" => self.identity.1 = Some(arguments.value(option)?.into()),
             _ => return Err(unknown(option)),
         }
         Ok(())
@@ -191,6 +197,12 @@ impl Raw {
             _ => return Err(BadArgument("exactly one of --statement and --file is needed".to_owned())),
         };
         let tls = self.tls.unwrap_or(!is_local(&self.host));
+        let identity = match self.identity {
+            (None, None) => None,
+            (Some(certificate), Some(key)) if tls => Some((certificate, key)),
+            (Some(_), Some(_)) => return Err(BadArgument("--client-cert needs --tls verify".to_owned())),
+            _ => return Err(BadArgument("--client-cert and --client-key belong together".to_owned())),
+        };
         let default_port = match engine {
             Engine::Postgresql => 5432,
             Engine::Mysql => 3306,
@@ -220,6 +232,7 @@ impl Raw {
                 password: self.password,
                 tls,
                 ca_file: self.ca_file,
+                identity,
                 connect_timeout: self.connect_timeout,
             },
             mode: self.mode,
@@ -301,5 +314,20 @@ fn tls(word: &str) -> Result<bool, BadArgument> {
         "verify" => Ok(true),
         "off" => Ok(false),
         _ => Err(BadArgument(format!("--tls must be verify or off, not '{word}'"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stays_on_the_machine_goes_without_tls() {
+        for host in ["/run/postgresql", "localhost", "127.0.0.1", "127.8.9.1", "::1"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["db", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com", "::2", "0.0.0.0"] {
+            assert!(!is_local(host), "{host}");
+        }
     }
 }

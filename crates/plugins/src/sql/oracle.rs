@@ -3,10 +3,9 @@
 //! lines of JSON. sqlplus is no choice: it has no bound parameters without pasting, and commands of its own.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +36,14 @@ enum Line {
     Lost(String),
 }
 
+/// What the client hears after the request: `go`, `cancel`, and by its end that we are gone.
+type Orders = Arc<Mutex<ChildStdin>>;
+
+fn order(orders: &Orders, line: &str) -> Result<(), String> {
+    let mut stdin = orders.lock().unwrap_or_else(PoisonError::into_inner);
+    stdin.write_all(format!("{line}\n").as_bytes()).map_err(|error| error.to_string())
+}
+
 /// Runs the statement; `None` after a check.
 #[expect(clippy::disallowed_methods, reason = "Oracle's driver is a Python library")]
 pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Result<Option<Rows>, Failure> {
@@ -50,16 +57,25 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
         .map_err(|error| {
             Failure::unknown(format!("python3, which oracle needs, can't be started: {error}"))
         })?;
-    let request = format!("{}\n", request(options));
-    let sent = child.stdin.take().map(|mut stdin| stdin.write_all(request.as_bytes()));
-    let id = i32::try_from(child.id()).unwrap_or_default();
-    let answer = match (sent, child.stdout.take()) {
-        (Some(Ok(())), Some(stdout)) => read(options, BufReader::new(stdout), id, running, progress),
-        _ => Err(Failure::unknown("the client for Oracle did not take the statement")),
+    let answer = match (child.stdin.take(), child.stdout.take()) {
+        (Some(stdin), Some(stdout)) => {
+            let orders = Arc::new(Mutex::new(stdin));
+            match order(&orders, &request(options).to_string()) {
+                Ok(()) => read(options, BufReader::new(stdout), orders, running, progress),
+                Err(_) => Err(Failure::unknown("the client for Oracle did not take the statement")),
+            }
+        }
+        _ => Err(Failure::unknown("the client for Oracle can't be talked to")),
     };
     // It has nothing left to do once its answer is read.
     let _collected = child.wait();
     answer
+}
+
+/// Oracle runs definitions when they are parsed, so these are not looked at by a check.
+fn can_be_parsed(options: &Options) -> bool {
+    let verbs = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "BEGIN", "DECLARE", "CALL"];
+    verbs.contains(&options.statement.verb())
 }
 
 fn request(options: &Options) -> Value {
@@ -74,6 +90,7 @@ fn request(options: &Options) -> Value {
         "password": target.password,
         "tls": target.tls,
         "ca_file": target.ca_file,
+        "identity": target.identity,
         "connect_timeout": target.connect_timeout.as_secs(),
         "statement": options.statement.text,
         "values": Map::from_iter(values),
@@ -81,13 +98,14 @@ fn request(options: &Options) -> Value {
         "rows": options.rows,
         "read_only": options.mode == Mode::ReadOnly,
         "check": options.check,
+        "parse": can_be_parsed(options),
     })
 }
 
 fn read(
     options: &Options,
     lines: BufReader<ChildStdout>,
-    id: i32,
+    orders: Orders,
     running: &Running,
     progress: &mut Progress,
 ) -> Result<Option<Rows>, Failure> {
@@ -105,9 +123,10 @@ fn read(
             Line::Prepared if options.check => {}
             Line::Prepared => {
                 progress.step("Run", "");
-                running.begin(Box::new(move || {
-                    kill(Pid::from_raw(id), Signal::SIGTERM).map_err(|error| error.to_string())
-                }));
+                let cancelling = Arc::clone(&orders);
+                running.begin(Box::new(move || order(&cancelling, "cancel")))?;
+                // Where it has gone meanwhile, what it said last follows.
+                let _heard = order(&orders, "go");
             }
             Line::Columns(columns) => rows.columns = columns,
             Line::Row(row) => {
@@ -115,6 +134,13 @@ fn read(
             }
             Line::Changed(changed) => rows.changed = Some(changed),
             Line::More => rows.truncated = true,
+            Line::Done if options.check && !can_be_parsed(options) => {
+                return Err(Failure::unknown(format!(
+                    "the sign-in went well, but Oracle would run {} while it checks it, so the statement was not \
+                     looked at",
+                    options.statement.verb()
+                )));
+            }
             Line::Done => {
                 running.ended("it was completed");
                 return Ok((!options.check).then_some(rows));

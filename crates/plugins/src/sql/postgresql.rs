@@ -28,7 +28,7 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
     }
     progress.step("Run", "");
     let cancel = connection.cancel_handle()?;
-    running.begin(Box::new(move || cancel.send()));
+    running.begin(Box::new(move || cancel.send()))?;
     let result = connection.execute(options);
     let commit = || connection.command("COMMIT");
     running.conclude(result, (options.mode == Mode::Write).then_some(commit)).map(Some)
@@ -204,6 +204,10 @@ fn settings(options: &Options) -> Result<Vec<(&'static str, String)>, Failure> {
             bundle.ok_or_else(|| Failure::unknown("no trusted certificate authorities were found"))?;
         settings.push(("sslmode", "verify-full".to_owned()));
         settings.push(("sslrootcert", bundle.display().to_string()));
+        if let Some((certificate, key)) = &target.identity {
+            settings.push(("sslcert", certificate.display().to_string()));
+            settings.push(("sslkey", key.display().to_string()));
+        }
     } else {
         settings.push(("sslmode", "prefer".to_owned()));
     }
