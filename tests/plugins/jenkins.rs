@@ -10,7 +10,8 @@ fn plugin(jenkins: &Jenkins) -> Plugin {
     signed_in(&jenkins.url).args(["--job", "restart"])
 }
 
-fn signed_in(url: &str) -> Plugin {
+/// Everything but the job.
+pub fn signed_in(url: &str) -> Plugin {
     Plugin::new("jenkins.sh")
         .args(["--url", url, "--user", "jane", "--token-secret", "TOKEN", "--poll", "1", "--patience", "20"])
         .env("SELFSERVICE_SECRET_TOKEN", "token-of-jane")

@@ -1,5 +1,5 @@
-//! The bundled plugins, run as the launcher runs them, against real servers: `OpenSSH` and an HTTP server that
-//! misbehaves on request.
+//! The bundled plugins, run as the launcher runs them, against real servers: `OpenSSH`, PostgreSQL, MariaDB, and an HTTP
+//! server that misbehaves on request.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
 
 mod command_line;
 mod contract;
+mod database;
 mod demo;
 mod hostile;
 mod http;
@@ -22,3 +23,5 @@ mod python;
 mod run;
 mod sql;
 mod ssh;
+mod tls;
+mod tls_front;

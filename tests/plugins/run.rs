@@ -122,10 +122,21 @@ impl Running {
         }
     }
 
-    /// The command line as everybody on the machine can see it.
+    /// The command lines of the plugin and of everything in its group, as everybody on the machine can see them.
     pub fn argv(&self) -> String {
-        let bytes = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).unwrap();
-        String::from_utf8_lossy(&bytes).replace('\0', " ")
+        let mut lines = String::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            if nix::unistd::getpgid(Some(Pid::from_raw(pid))) == Ok(self.group()) {
+                let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                lines.push_str(&String::from_utf8_lossy(&words).replace('\0', " "));
+                lines.push('\n');
+            }
+        }
+        assert!(!lines.is_empty(), "the plugin has ended already");
+        lines
     }
 
     /// TERM to the whole group, as the launcher does it.

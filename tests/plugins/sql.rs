@@ -1,114 +1,138 @@
-//! `sql.sh` against a real PostgreSQL.
+//! `sql.sh` against a real PostgreSQL and a real MariaDB.
 
-use test_support::TestDatabase;
+use std::path::Path;
 
+use serde_json::{Value, json};
+use test_support::{Fault, FaultyProxy, MariaDb};
+
+use crate::database::{Database, MysqlDatabase, postgresql_plugin};
 use crate::hostile;
-use crate::run::{Ended, Plugin};
+use crate::run::{Ended, Plugin, eventually};
 
-/// A database with the table `t (id, name)` and two rows.
-fn database() -> TestDatabase {
-    let database = TestDatabase::new();
-    database.sql("CREATE TABLE t (id int, name text); INSERT INTO t VALUES (1, 'one'), (2, NULL)");
-    database
+/// Makes a test of each function for each server.
+macro_rules! on_each_server {
+    ($($test:ident),+ $(,)?) => {
+        mod postgresql { $(#[test] fn $test() { super::$test(&crate::database::Database::postgresql()); })+ }
+        mod mysql { $(#[test] fn $test() { super::$test(&crate::database::Database::mysql()); })+ }
+    };
 }
 
-/// The test server's socket, port and user; the database is the last part of the address.
-fn plugin(database: &TestDatabase) -> Plugin {
-    let setting = |sql: &str| database.sql(sql);
-    Plugin::new("sql.sh").args([
-        "--engine",
-        "postgresql",
-        "--host",
-        &setting("SHOW unix_socket_directories"),
-        "--port",
-        &setting("SHOW port"),
-        "--user",
-        &setting("SELECT current_user"),
-        "--database",
-        &setting("SELECT current_database()"),
-    ])
+on_each_server!(
+    rows_are_printed_as_table_csv_and_json,
+    values_are_bound_and_never_part_of_the_statement,
+    second_statements_client_commands_and_files_are_impossible,
+    nothing_changes_without_write,
+    ranges_judge_the_value_or_the_number_of_rows,
+    rows_and_time_are_limited_on_the_server,
+    a_cancel_ends_the_statement_on_the_server,
+    a_cancel_that_the_server_does_not_hear_ends_in_time_and_says_so,
+    a_check_prepares_and_runs_nothing,
+    statements_come_from_named_files_only,
+    a_password_is_in_no_argv_of_the_plugin,
+);
+
+fn run(database: &Database, rest: &[&str]) -> Ended {
+    database.plugin().args(rest).run()
 }
 
-fn run(database: &TestDatabase, rest: &[&str]) -> Ended {
-    plugin(database).args(rest).run()
-}
-
-#[test]
-fn rows_are_printed_as_table_csv_and_json() {
-    let database = database();
+fn rows_are_printed_as_table_csv_and_json(database: &Database) {
     let statement = "SELECT id, name FROM t ORDER BY id";
     for (form, printed) in [
         ("table", "id  name\n--  ----\n1   one\n2   NULL\n"),
         ("csv", "id,name\n1,one\n2,\n"),
         ("json", "[{\"id\":\"1\",\"name\":\"one\"},\n {\"id\":\"2\",\"name\":null}]\n"),
     ] {
-        let ended = run(&database, &["--statement", statement, "--output", form]);
+        let ended = run(database, &["--statement", statement, "--output", form]);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.first_line().starts_with("OK - 2 rows in "), "{ended:?}");
         assert_eq!(ended.text().split_once('\n').unwrap().1, printed);
     }
 }
 
-#[test]
-fn values_are_bound_and_never_part_of_the_statement() {
-    let database = database();
+fn values_are_bound_and_never_part_of_the_statement(database: &Database) {
     for value in hostile::VALUES.iter().chain(&["'; DROP TABLE t; --", "%_\\", "1); DELETE FROM t; --"]) {
-        let rest = ["--output", "csv", "--statement", "SELECT :v::text = :w AS same, count(*) FROM t"];
-        let ended = run(
-            &database,
-            &[&rest[..], &["--param", &format!("v={value}"), "--param", &format!("w={value}")]].concat(),
-        );
+        let rest = ["--output", "json", "--statement", database.echo(), "--param", &format!("v={value}")];
+        let ended = run(database, &rest);
         assert_eq!(ended.code, 0, "{value:?}: {ended:?}");
-        assert!(ended.text().ends_with("\nsame,count\nt,2\n"), "{value:?}: {ended:?}");
+        let text = ended.text();
+        let rows: Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
+        assert_eq!(rows, json!([{ "v": value }]));
     }
+    assert_eq!(database.sql("SELECT count(*) FROM t"), "2");
 }
 
-#[test]
-fn psql_commands_copy_and_second_statements_are_impossible() {
-    let database = database();
+fn second_statements_client_commands_and_files_are_impossible(database: &Database) {
     let directory = tempfile::tempdir().unwrap();
+    // The servers run as other users.
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let witness = directory.path().join("witness").display().to_string();
-    for statement in [
+    let of_one_server = match database {
+        Database::Postgresql(_) => [
+            format!("COPY t TO PROGRAM 'touch {witness}'"),
+            format!("/* x */ copy t to '{witness}'"),
+            format!("SELECT 1 \\g |touch {witness}"),
+            "SELECT 1;\n\\q".to_owned(),
+        ],
+        Database::Mysql(_) => [
+            format!("SELECT * FROM t INTO OUTFILE '{witness}'"),
+            format!("select 'x' into/**/dumpfile '{witness}'"),
+            format!("SELECT 1 /*! INTO OUTFILE '{witness}' */"),
+            "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t (name)".to_owned(),
+        ],
+    };
+    for statement in of_one_server.into_iter().chain([
         format!("\\! touch {witness}"),
-        format!("SELECT 1 \\g |touch {witness}"),
-        format!("COPY t TO PROGRAM 'touch {witness}'"),
-        format!("/* x */ copy t to '{witness}'"),
+        format!("system touch {witness}"),
         "SELECT 1; DROP TABLE t".to_owned(),
-        "SELECT 1;\n\\q".to_owned(),
-    ] {
+        "SELECT 1; DELETE FROM t;".to_owned(),
+    ]) {
         for mode in [&[][..], &["--write"], &["--autocommit"]] {
-            let ended = run(&database, &[&["--statement", &statement], mode].concat());
+            let ended = run(database, &[&["--statement", &statement], mode].concat());
             assert!(ended.code == 2 || ended.code == 3, "{statement}: {ended:?}");
         }
     }
-    assert!(!std::path::Path::new(&witness).exists());
+    assert!(!Path::new(&witness).exists());
     assert_eq!(database.sql("SELECT count(*) FROM t"), "2");
 }
 
-#[test]
-fn nothing_changes_without_write() {
-    let database = database();
-    for statement in [
-        "DELETE FROM t",
-        "DROP TABLE t",
-        "WITH gone AS (DELETE FROM t RETURNING id) SELECT * FROM gone",
-        "SELECT set_config('transaction_read_only', 'off', false)",
-    ] {
-        let ended = run(&database, &["--statement", statement]);
-        assert_eq!(ended.code, 2, "{statement}: {ended:?}");
+fn nothing_changes_without_write(database: &Database) {
+    let of_one_server: &[&str] = match database {
+        Database::Postgresql(_) => &[
+            "WITH gone AS (DELETE FROM t RETURNING id) SELECT * FROM gone",
+            "SELECT set_config('transaction_read_only', 'off', false)",
+        ],
+        Database::Mysql(_) => {
+            database.sql(
+                "CREATE TABLE plain (id int) ENGINE=MyISAM; CREATE SEQUENCE numbers;\nDELIMITER //\n\
+                 CREATE FUNCTION gone() RETURNS int MODIFIES SQL DATA BEGIN DELETE FROM t; RETURN 1; END //\n\
+                 CREATE PROCEDURE all_gone() BEGIN DELETE FROM t; END //",
+            );
+            &[
+                "SELECT gone()",
+                "CALL all_gone()",
+                "INSERT INTO plain VALUES (1)",
+                "SELECT NEXT VALUE FOR numbers",
+                "ANALYZE DELETE FROM t",
+                "SET SESSION TRANSACTION READ WRITE",
+                "COMMIT",
+                "TRUNCATE TABLE t",
+            ]
+        }
+    };
+    for statement in of_one_server.iter().chain(&["DELETE FROM t", "DROP TABLE t"]) {
+        let ended = run(database, &["--statement", statement]);
+        assert!(ended.code == 2 || ended.code == 3, "{statement}: {ended:?}");
     }
     assert_eq!(database.sql("SELECT count(*) FROM t"), "2");
-    let ended =
-        run(&database, &["--write", "--statement", "DELETE FROM t WHERE id = :id", "--param", "id=2"]);
+    let ended = run(database, &["--write", "--statement", "DELETE FROM t WHERE id = :id", "--param", "id=2"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.first_line().starts_with("OK - 1 row changed"), "{ended:?}");
-    assert_eq!(run(&database, &["--autocommit", "--statement", "VACUUM t"]).code, 0);
+    let alone = database.choose("VACUUM t", "OPTIMIZE TABLE t");
+    assert_eq!(run(database, &["--autocommit", "--statement", alone]).code, 0);
     assert_eq!(database.sql("SELECT count(*) FROM t"), "1");
 }
 
-#[test]
-fn ranges_judge_the_value_or_the_number_of_rows() {
-    let database = database();
+fn ranges_judge_the_value_or_the_number_of_rows(database: &Database) {
     let value = ["--statement", "SELECT 7"];
     let rows = ["--of", "rows", "--statement", "SELECT * FROM t"];
     for (rest, ranges, code) in [
@@ -120,66 +144,122 @@ fn ranges_judge_the_value_or_the_number_of_rows() {
         (&["--statement", "SELECT name FROM t WHERE id = 1"], &["--critical", "1"], 3),
         (&["--statement", "SELECT id FROM t WHERE false"], &["--critical", "1"], 3),
     ] {
-        let ended = run(&database, &[rest, ranges].concat());
+        let ended = run(database, &[rest, ranges].concat());
         assert_eq!(ended.code, code, "{rest:?} {ranges:?}: {ended:?}");
     }
 }
 
-#[test]
-fn rows_and_time_are_limited_on_the_server() {
-    let database = database();
-    let ended =
-        run(&database, &["--rows", "3", "--statement", "SELECT * FROM generate_series(1, 100000000)"]);
+fn rows_and_time_are_limited_on_the_server(database: &Database) {
+    let many =
+        database.choose("SELECT * FROM generate_series(1, 100000000)", "SELECT seq FROM seq_1_to_100000000");
+    let ended = run(database, &["--rows", "3", "--statement", many]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.first_line().starts_with("OK - the first 3 rows of more, truncated"), "{ended:?}");
-    let ended = run(&database, &["--timeout", "1", "--statement", "SELECT pg_sleep(60)"]);
+    let ended = run(database, &["--rows", "2", "--statement", "SELECT * FROM t"]);
+    assert!(ended.first_line().starts_with("OK - 2 rows in "), "{ended:?}");
+    let ended = run(database, &["--timeout", "1", "--statement", database.sleep()]);
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.first_line().contains("statement timeout"), "{ended:?}");
+    let said = database.choose("statement timeout", "max_statement_time");
+    assert!(ended.first_line().contains(said), "{ended:?}");
+    assert_eq!(database.running(), 0);
 }
 
-#[test]
-fn a_cancel_ends_the_statement_on_the_server() {
-    let database = database();
-    let running = plugin(&database).args(["--statement", "SELECT pg_sleep(600)"]).start();
-    let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep' \
-                  AND datname = current_database()";
-    crate::run::eventually("the statement runs", || database.sql(sleeps) == "1");
+fn a_cancel_ends_the_statement_on_the_server(database: &Database) {
+    for more in [&[][..], &["--write"]] {
+        let running = database.plugin().args(["--statement", database.sleep()]).args(more).start();
+        eventually("the statement runs", || database.running() == 1);
+        running.cancel();
+        let ended = running.end();
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.first_line().contains("stopped; the statement has ended on the server"), "{ended:?}");
+        assert_eq!(database.running(), 0);
+    }
+}
+
+fn a_cancel_that_the_server_does_not_hear_ends_in_time_and_says_so(database: &Database) {
+    let (proxy, plugin) = match database {
+        Database::Postgresql(database) => {
+            let socket = Path::new(&database.sql("SHOW unix_socket_directories"))
+                .join(format!(".s.PGSQL.{}", database.sql("SHOW port")));
+            let proxy = FaultyProxy::before_server(socket, "");
+            let plugin = postgresql_plugin(database, "127.0.0.1", proxy.port());
+            (proxy, plugin)
+        }
+        Database::Mysql(database) => {
+            let proxy = FaultyProxy::before_server(MariaDb::shared().socket(), "");
+            let plugin = database.plugin("127.0.0.1", proxy.port());
+            (proxy, plugin)
+        }
+    };
+    let running = plugin.args(["--grace", "1", "--statement", database.sleep()]).start();
+    eventually("the statement runs", || database.running() == 1);
+    proxy.set(Fault::Blackhole);
     running.cancel();
     let ended = running.end();
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.first_line().contains("stopped; the statement has ended on the server"), "{ended:?}");
-    assert_eq!(database.sql(sleeps), "0");
+    assert!(ended.first_line().contains("did not answer the request to end the statement"), "{ended:?}");
 }
 
-#[test]
-fn a_check_prepares_and_runs_nothing() {
-    let database = database();
-    let ended = run(&database, &["--check", "--write", "--statement", "DELETE FROM t"]);
-    assert_eq!(ended.code, 0, "{ended:?}");
-    assert_eq!(run(&database, &["--check", "--statement", "SELECT nonsense FROM t"]).code, 2);
+fn a_check_prepares_and_runs_nothing(database: &Database) {
+    for statement in ["DELETE FROM t", "DROP TABLE t"] {
+        let ended = run(database, &["--check", "--write", "--statement", statement]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.first_line().contains("nothing was run"), "{ended:?}");
+    }
+    assert_eq!(run(database, &["--check", "--statement", "SELECT nonsense FROM t"]).code, 2);
     assert_eq!(database.sql("SELECT count(*) FROM t"), "2");
 }
 
-#[test]
-fn statements_come_from_named_files_only() {
-    let database = database();
+fn statements_come_from_named_files_only(database: &Database) {
     for name in ["../settings.ini", "/etc/passwd", "..", "-x", "a/b", "no_such_file.sql", ".hidden"] {
-        assert_eq!(run(&database, &["--file", name]).code, 3, "{name}");
+        assert_eq!(run(database, &["--file", name]).code, 3, "{name}");
     }
-    let ended = run(&database, &["--file", "postgresql_sessions.sql", "--param", "minutes=5"]);
+    let file = database.choose("postgresql_sessions.sql", "mysql_sessions.sql");
+    let ended = run(database, &["--file", file, "--param", "minutes=5"]);
     assert_eq!(ended.code, 0, "{ended:?}");
 }
 
+fn a_password_is_in_no_argv_of_the_plugin(database: &Database) {
+    let running = database
+        .plugin()
+        .args(["--password-secret", "PASSWORD", "--statement", database.sleep()])
+        .env("SELFSERVICE_SECRET_PASSWORD", MysqlDatabase::PASSWORD)
+        .start();
+    eventually("the statement runs", || database.running() == 1);
+    let argv = running.argv();
+    assert!(argv.contains("--password-secret") && !argv.contains("looked-for"), "{argv}");
+}
+
 #[test]
-fn a_password_is_not_in_argv_and_names_are_names() {
-    let ended = Plugin::new("sql.sh")
-        .args(["--engine", "postgresql", "--host", "h options=-cx", "--user", "u", "--statement", "SELECT 1"])
+fn names_are_names() {
+    for (option, value) in [("--host", "h options=-cx"), ("--host", "-h"), ("--user", "u;v'"), ("--user", "")]
+    {
+        let ended = Plugin::new("sql.sh")
+            .args(["--engine", "postgresql", "--host", "h", "--user", "u", "--statement", "SELECT 1"])
+            .args([option, value])
+            .run();
+        assert_eq!(ended.code, 3, "{ended:?}");
+    }
+}
+
+#[test]
+fn a_wrong_password_and_a_server_out_of_reach_are_unknown() {
+    let database = Database::mysql();
+    let ended = database
+        .plugin()
+        .args(["--statement", "SELECT 1"])
+        .env("SELFSERVICE_SECRET_PASSWORD", "wrong password")
         .run();
     assert_eq!(ended.code, 3, "{ended:?}");
-    let database = database();
-    let running = plugin(&database)
-        .args(["--password-secret", "PASSWORD", "--statement", "SELECT pg_sleep(600)"])
-        .env("SELFSERVICE_SECRET_PASSWORD", "looked-for-password")
-        .start();
-    assert!(!running.argv().contains("looked-for"), "{}", running.argv());
+    assert!(ended.first_line().contains("no connection: Access denied for user"), "{ended:?}");
+    assert!(!ended.text().contains("wrong password"), "{ended:?}");
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for engine in ["mysql", "postgresql"] {
+        let ended = Plugin::new("sql.sh")
+            .args(["--engine", engine, "--host", "127.0.0.1", "--port", &unused.to_string()])
+            .args(["--user", "u", "--statement", "SELECT 1"])
+            .run();
+        assert_eq!(ended.code, 3, "{ended:?}");
+        assert!(ended.first_line().contains("no connection: "), "{ended:?}");
+    }
 }
