@@ -12,6 +12,7 @@ mod frames;
 mod grafana;
 mod keyboard;
 mod life;
+mod log;
 mod managers;
 mod outage;
 mod pages;

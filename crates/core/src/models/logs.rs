@@ -87,4 +87,40 @@ impl Chunk {
         chunks.truncate(usize::try_from(limit).unwrap_or(0));
         Ok(chunks)
     }
+
+    /// The byte that line `line`, counted from 0, begins with; the end of the output where there are fewer lines. That
+    /// takes some twenty looks into the primary key, however long the output is.
+    pub fn start_of_line(connection: &mut PgConnection, task_id: Uuid, line: i64) -> QueryResult<i64> {
+        let Some((last, _)) = Self::at(connection, task_id, i64::MAX)?.filter(|_| line > 0) else {
+            return Ok(0);
+        };
+        // What begins at `low` or before has fewer line ends before it than `line`; at `high` and after, enough of them.
+        let (mut low, mut high) = (0, last + 1);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match Self::at(connection, task_id, middle)? {
+                Some((offset, first_line)) if first_line >= line => high = offset,
+                _ => low = middle,
+            }
+        }
+        let chunk: Self = logs::table
+            .filter(logs::task_id.eq(task_id).and(logs::byte_offset.le(low)))
+            .order(logs::byte_offset.desc())
+            .select(Self::as_select())
+            .first(connection)?;
+        let missing = usize::try_from(line - chunk.first_line - 1).unwrap_or(usize::MAX);
+        let ends = chunk.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let end = ends.map(|(at, _)| at + 1).nth(missing).and_then(|end| i64::try_from(end).ok());
+        Ok(end.map_or_else(|| chunk.end(), |end| chunk.byte_offset + end))
+    }
+
+    /// Offset and first line of the last chunk that begins at `offset` or before.
+    fn at(connection: &mut PgConnection, task_id: Uuid, offset: i64) -> QueryResult<Option<(i64, i64)>> {
+        logs::table
+            .filter(logs::task_id.eq(task_id).and(logs::byte_offset.le(offset)))
+            .order(logs::byte_offset.desc())
+            .select((logs::byte_offset, logs::first_line))
+            .first(connection)
+            .optional()
+    }
 }

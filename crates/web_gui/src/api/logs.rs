@@ -1,4 +1,4 @@
-//! `GET /tasks/{id}/log`: output by byte offset; `GET /tasks/{id}/log/raw`: all of it as a file.
+//! `GET /tasks/{id}/log`: output by byte offset or line; `GET /tasks/{id}/log/raw`: all of it as a file.
 
 use super::input;
 use super::shapes::ChunkShape;
@@ -29,17 +29,21 @@ const RECHECK: Duration = Duration::from_secs(2);
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     offset: Option<i64>,
+    line: Option<i64>,
     limit: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
+    /// Where the page begins.
+    offset: i64,
     chunks: Vec<ChunkShape>,
     next_offset: i64,
     complete: bool,
 }
 
-/// Output from `offset` on: whole chunks until `limit` bytes are reached, so at most one chunk (64 KiB) more.
+/// Output from `offset` on, or from the start of `line`, which is counted from 0: whole chunks until `limit` bytes are
+/// reached, so at most one chunk (64 KiB) more.
 /// `complete` means that the task is finished and nothing comes after `next_offset`.
 pub(super) async fn page(
     state: web::Data<AppState>,
@@ -49,13 +53,22 @@ pub(super) async fn page(
 ) -> AppResult<web::Json<Page>> {
     let id = input::task_id(&id)?;
     let offset = input::offset(query.offset)?;
+    if query.line.is_some_and(|line| line < 0) || query.line.and(query.offset).is_some() {
+        let sentence = "'line' must not be negative, and not stand beside 'offset'.";
+        return Err(AppError::BadRequest(sentence.to_owned()));
+    }
     let limit = input::limit(query.limit, PAGE_BYTES, LARGEST_PAGE_BYTES)?;
     state
         .run(move |connection| {
             // The state first: output that belongs to a finished task was written before it was finished.
             let finished = SeenTask::find(connection, &signed, id)?.task.state == TaskState::Finished;
+            let offset = match query.line {
+                Some(line) => Chunk::start_of_line(connection, id, line)?,
+                None => offset,
+            };
             let output = Output::read(connection, id, offset, limit)?;
             Ok(Page {
+                offset,
                 next_offset: output.next_offset,
                 complete: finished && output.is_end,
                 chunks: output.chunks.into_iter().map(ChunkShape::from).collect(),
@@ -80,9 +93,12 @@ impl Output {
     /// Whole chunks from `offset` on until `limit` bytes are reached.
     pub fn read(connection: &mut PgConnection, task: Uuid, offset: i64, limit: i64) -> AppResult<Self> {
         let mut output = Self { chunks: Vec::new(), next_offset: offset, is_end: false };
+        // As few as can be enough, and more where chunks turn out to be small.
+        let mut count = (limit / 65_536 + 2).min(BATCH);
         while !output.is_end && output.next_offset - offset < limit {
-            let batch = Chunk::after(connection, task, output.next_offset, BATCH)?;
-            output.is_end = i64::try_from(batch.len()).is_ok_and(|read| read < BATCH);
+            let batch = Chunk::after(connection, task, output.next_offset, count)?;
+            output.is_end = i64::try_from(batch.len()).is_ok_and(|read| read < count);
+            count = (count * 4).min(BATCH);
             for chunk in batch {
                 if output.next_offset - offset >= limit {
                     output.is_end = false;

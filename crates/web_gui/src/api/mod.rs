@@ -4,6 +4,7 @@
 mod command_text;
 mod hosts;
 pub mod input;
+mod log_search;
 mod logs;
 mod plans;
 mod popup;
@@ -30,5 +31,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/tasks/{id}/cancel", web::post().to(tasks::cancel))
         .route("/tasks/{id}/log", web::get().to(logs::page))
         .route("/tasks/{id}/log/raw", web::get().to(logs::raw))
+        .route("/tasks/{id}/log/search", web::get().to(log_search::search))
         .route("/tasks/{id}/events", web::get().to(stream::follow));
 }

@@ -53,10 +53,29 @@ export function button(text, act, look = "quiet", label) {
 }
 
 /**
+ * @param {string} label @param {() => string|null|Promise<string>} text what to copy, null: more than a clipboard should hold
+ * @param {string} [tooMuch] what the button says then @param {string} [name] for screen readers
+ */
+export function copyButton(label, text, tooMuch = "Too long", name) {
+  const copy = button(
+    label,
+    async () => {
+      const given = text();
+      const done = given === null ? tooMuch : (await copied(await given)) ? "Copied" : "Copy failed";
+      copy.textContent = done;
+      setTimeout(() => (copy.textContent = label), 2000);
+    },
+    "link",
+    name,
+  );
+  return copy;
+}
+
+/**
  * The clipboard needs a secure context and, inside a frame, a permission; the older way is the second try.
  * @param {string} text
  */
-export async function copied(text) {
+async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

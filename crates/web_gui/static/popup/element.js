@@ -178,7 +178,7 @@ export class SelfServicePopup extends HTMLElement {
       {},
       ...(screen.footer ?? []),
       screen.footer?.some((part) => part instanceof Element && part.matches(".space")) ? null : space(),
-      h("button", { type: "button", class: "link", click: () => this.#keys.showModal() }, "? keys"),
+      h("button", { type: "button", class: "link", "aria-label": "Keys", click: () => this.#keys.showModal() }, "?", h("span", { class: "long" }, " keys")),
     );
     this.#frame.className = `popup screen-${screen.name}`;
     this.#frame.replaceChildren(
@@ -240,7 +240,7 @@ export class SelfServicePopup extends HTMLElement {
     if (event.key === "Escape") this.#escape();
     else if (typing) return;
     else if (event.key === "?") this.#keys.showModal();
-    else if (event.key === "/") this.#press("[type=search]");
+    else if (event.key === "/") this.#press(this.#screen?.name === "task" ? ".find" : "[type=search]");
     else if (event.key === "f") this.#press(".follow");
     else return;
     event.preventDefault();

@@ -1,23 +1,31 @@
 // A task and its output as they come.
 
 import { Problem } from "./api.js";
+import { partOf } from "./log/part.js";
 
 export const POLL_MS = 2000;
 export const HIDDEN_POLL_MS = 5000;
 const CONNECT_MS = 5000;
 const POLLS_BEFORE_STREAM = 5;
+/** Who is so many bytes behind goes on near the end; what is left out is fetched when somebody looks there. */
+const FAR_BEHIND_BYTES = 4 * 1024 * 1024;
+/** So many bytes before the end a long log is begun with. */
+const NEAR_BYTES = 256 * 1024;
 
 /** @typedef {import("./api.js").Api} Api */
 
-/** @param {Chunk} chunk */
-function bytesOf(chunk) {
-  if (chunk.base64 === undefined) return new TextEncoder().encode(chunk.text ?? "");
-  return Uint8Array.from(atob(chunk.base64), (character) => character.charCodeAt(0));
+/**
+ * Where to begin with a log that has so many bytes.
+ * @param {number} bytes
+ */
+export function startOf(bytes) {
+  return bytes > 2 * NEAR_BYTES ? bytes - NEAR_BYTES : 0;
 }
 
 /**
  * Follows one task: server-sent events while they work, asking every two seconds while they don't, and only the state while the page is hidden
- * (a browser keeps six connections per host). `next` is the byte that comes next; what was seen is cut off, so nothing is missing or repeated.
+ * (a browser keeps six connections per host). `next` is the byte that comes next; what was seen is cut off, so nothing is repeated, and nothing
+ * is missing but what lies far behind.
  */
 export class TaskStream {
   /**
@@ -35,7 +43,7 @@ export class TaskStream {
 
   /**
    * @param {Api} api @param {string} id @param {number} offset
-   * @param {{task: (task: Task) => void, chunk: (chunk: Chunk, bytes: Uint8Array) => void, end: () => void, mode: () => void,
+   * @param {{task: (task: Task) => void, part: (part: import("./log/rows.js").Part) => void, end: () => void, mode: () => void,
    *   problem: (problem: Problem) => void}} on
    */
   constructor(api, id, offset, on) {
@@ -77,7 +85,9 @@ export class TaskStream {
     source.addEventListener("away", () => this.#setMode("away"));
     source.addEventListener("task", (event) => {
       this.#setMode("live");
-      this.on.task(JSON.parse(event.data));
+      const task = /** @type {Task} */ (JSON.parse(event.data));
+      this.on.task(task);
+      if (this.#catchUp(task) && this.#source === source) this.#start();
     });
     source.addEventListener("log", (event) => {
       this.#setMode("live");
@@ -103,6 +113,7 @@ export class TaskStream {
   async #poll() {
     try {
       const task = await this.api.get(this.path);
+      this.#catchUp(task);
       const log = await this.api.get(`${this.path}/log`, { offset: this.next });
       if (this.#stopped || document.hidden) return;
       for (const chunk of log.chunks) this.#take(chunk);
@@ -151,9 +162,15 @@ export class TaskStream {
   /** @param {Chunk} chunk */
   #take(chunk) {
     if (chunk.next_offset <= this.next) return;
-    const bytes = bytesOf(chunk);
-    this.on.chunk(chunk, chunk.offset < this.next ? bytes.subarray(this.next - chunk.offset) : bytes);
+    this.on.part(partOf(chunk, this.next));
     this.next = chunk.next_offset;
+  }
+
+  /** @param {Task} task @returns {boolean} whether something was left out */
+  #catchUp(task) {
+    const far = task.output_bytes - this.next > FAR_BEHIND_BYTES;
+    if (far) this.next = startOf(task.output_bytes);
+    return far;
   }
 
   #end() {

@@ -49,7 +49,7 @@ input,select{width:100%;min-height:36px;font:inherit;padding:6px 10px;border-rad
 input::placeholder{color:var(--dim);opacity:1}input[type=checkbox]{width:16px;min-height:16px;height:16px;margin:0 8px 0 0;vertical-align:-3px}
 label.tick{font-size:14px;color:var(--text)}[aria-invalid]{border-color:var(--critical)}.wrong{color:var(--critical);font-size:12px;margin-top:4px}
 form>*+*{margin-top:12px}form>div:empty{display:none}form>div:empty+*{margin-top:0}form>label+input{margin-top:0}form>h2+*{margin-top:0}
-pre,.log,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-size:12px}
+pre,.rows,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-size:12px}
 .command{margin:0;padding:10px 12px;background:var(--log);border:1px solid var(--line);border-radius:6px;white-space:pre-wrap;max-height:220px;overflow:auto}.command.stale{color:var(--dim)}
 .pill{display:inline-block;font-weight:600;padding:4px 12px;border-radius:14px;font-size:13px;background:var(--raise);color:var(--text);font-variant-numeric:tabular-nums}
 .pill.ok{background:var(--ok-back);color:var(--ok)}.pill.warning{background:var(--warning-back);color:var(--warning)}.pill.critical{background:var(--critical-back);color:var(--critical)}
@@ -58,8 +58,17 @@ pre,.log,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-size
 .bar{height:4px;background:var(--line);border-radius:2px;overflow:hidden}.bar i{display:block;height:100%;width:0;background:var(--running);transition:width .3s}
 .steps{font-size:13px}.steps li{padding:2px 0;color:var(--dim)}.steps b{font-weight:500}.steps .done b,.steps .running b,.steps .failed b{color:var(--text)}
 .mark{display:inline-block;width:20px}.running .mark{color:var(--running)}.done .mark{color:var(--ok)}.failed .mark{color:var(--critical)}
-.log{background:var(--log);border:1px solid var(--line);border-radius:6px;padding:8px 0;height:230px;overflow:auto;line-height:1.6;overscroll-behavior:contain}
-.line,.remark,.empty{padding:0 12px;white-space:pre-wrap;overflow-wrap:anywhere}.line{display:flex;gap:8px;border-left:3px solid transparent;padding-left:9px}
+.log{position:relative;display:flex;background:var(--log);border:1px solid var(--line);border-radius:6px;height:230px;overflow:hidden}
+.rows{position:relative;flex:1;min-width:0;padding:8px 0;overflow:auto;overflow-anchor:none;overscroll-behavior:contain;line-height:1.6;border-radius:6px;outline-offset:-2px}.going .rows{opacity:.6}
+.windowed .rows{scrollbar-width:none}.windowed .rows::-webkit-scrollbar{display:none}
+.place{appearance:none;writing-mode:vertical-lr;direction:ltr;flex:none;width:16px;min-height:0;height:100%;padding:0;border:0;border-radius:0;background:var(--raise);cursor:pointer;outline-offset:-2px}
+.place::-webkit-slider-thumb{appearance:none;width:16px;height:40px;border:4px solid var(--raise);border-radius:8px;background:var(--edge)}
+.place::-moz-range-thumb{width:8px;height:32px;border:4px solid var(--raise);border-radius:8px;background:var(--edge)}
+.unread{position:absolute;inset:auto 16px 0 0;padding:6px 12px;background:var(--warning-back);color:var(--warning)}
+.finder{display:flex;flex-wrap:wrap;align-items:center;gap:6px 8px;font-size:12px}.finder>*{margin:0}.finder input{width:auto;min-height:32px;padding:3px 8px;font-size:13px}.finder [type=search]{flex:1 1 150px;min-width:0}.finder #line{width:90px}
+.finder button{padding:2px 9px;min-height:32px}.finder .space{flex:1}
+.line.found{background:var(--running-back)}mark{background:var(--warning-back);color:var(--warning);font-weight:700}
+.line,.empty{padding:0 12px;white-space:pre-wrap;overflow-wrap:anywhere}.line{display:flex;gap:8px;border-left:3px solid transparent;padding-left:9px}
 .line time{color:var(--dim);flex:none;user-select:none}.line b{flex:none;font-weight:600;user-select:none}.line .text{min-width:0;flex:1}
 .line.err{border-color:var(--warning)}.line.err,.line.err b{color:var(--warning)}.line.sys{border-color:var(--running)}.line.sys,.line.sys b{color:var(--running)}.line.sys .text{font-style:italic}
 .bold{font-weight:700}.faint{opacity:.75}.italic{font-style:italic}.underline{text-decoration:underline}
@@ -69,6 +78,7 @@ footer{padding:10px 16px;border-top:1px solid var(--line);display:flex;flex-wrap
 footer button.link,footer a{font-size:12px;color:var(--dim)}footer button.link:hover,footer a:hover{color:var(--text)}.connection.lost{color:var(--warning);font-weight:600;flex-basis:100%;order:-1}
 dialog{border:1px solid var(--line);border-radius:8px;background:var(--card);color:var(--text);padding:16px 20px;max-width:min(360px,90vw)}dialog::backdrop{background:rgb(0 0 0/.5)}
 dialog h2{font-size:14px;color:var(--text)}dl{display:grid;grid-template-columns:auto 1fr;gap:6px 16px;margin:0 0 16px}dd{margin:0}kbd{background:var(--raise);border:1px solid var(--line);border-radius:4px;padding:1px 6px}
+@container (max-width:520px){footer .long{display:none}.finder [type=search]{flex-basis:100%}}
 @container (min-width:700px){.log{height:min(60vh,520px)}}
 @container (max-width:420px){header,.body,footer{padding-left:12px;padding-right:12px}.tasks li{grid-template-columns:68px minmax(0,1fr)}.tasks .when{grid-column:2;text-align:left}}
 @media (prefers-reduced-motion:reduce){.bar i{transition:none}}

@@ -138,10 +138,10 @@ impl Api {
 
     /// The manager writes output, and says so.
     pub fn write(&self, task: Uuid, offset: i64, stream: Stream, bytes: &[u8]) -> i64 {
-        let chunk = Chunk {
+        let mut chunk = Chunk {
             task_id: task,
             byte_offset: offset,
-            first_line: offset,
+            first_line: 0,
             stream,
             written_at: chrono::Utc::now(),
             bytes: bytes.to_vec(),
@@ -149,6 +149,10 @@ impl Api {
         self.database
             .pool()
             .transaction(|connection| {
+                // The byte before says how many lines there are.
+                for last in Chunk::after(connection, task, offset - 1, 1)?.iter().filter(|_| offset > 0) {
+                    chunk.first_line = last.first_line + i64::from(last.bytes == b"\n");
+                }
                 Chunk::append(connection, std::slice::from_ref(&chunk))?;
                 Ok::<_, DbError>(queue::notify_changed(connection, &[task])?)
             })

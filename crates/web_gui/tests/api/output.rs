@@ -103,3 +103,90 @@ async fn the_file_holds_every_byte_and_is_never_shown_as_a_page() {
     let answer = bob.request(Method::GET, &format!("/tasks/{empty}/log/raw")).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.bytes().await.unwrap().len()), (200, 0));
 }
+
+#[tokio::test]
+async fn output_is_found_by_line() {
+    let api = Api::start();
+    let (id, whole) = finished_task(&api).await;
+    let bob = api.person(api.world.bob);
+    let starts = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    for (line, start) in std::iter::once(0).chain(starts).enumerate() {
+        let page = bob.get(&format!("/tasks/{id}/log?line={line}")).await.body;
+        let rest: Vec<u8> = page["chunks"].as_array().unwrap().iter().flat_map(bytes).collect();
+        assert_eq!((&page["offset"], rest.as_slice()), (&json!(start), &whole[start..]), "line {line}");
+        assert!(page["chunks"][0].is_null() || page["chunks"][0]["first_line"] == json!(line), "{page}");
+    }
+    let beyond = bob.get(&format!("/tasks/{id}/log?line=1000000")).await.body;
+    assert_eq!((&beyond["offset"], &beyond["chunks"]), (&json!(whole.len()), &json!([])));
+    let empty = api.queued().await;
+    assert_eq!(bob.get(&format!("/tasks/{empty}/log?line=7")).await.body["offset"], json!(0));
+    for query in ["line=-1", "line=x", "line=1&offset=0"] {
+        assert_eq!(bob.get(&format!("/tasks/{id}/log?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn lines_of_many_chunks_are_found_too() {
+    let api = Api::start();
+    let id = api.queued().await;
+    let mut offset = 0;
+    // 400 lines in 73 uneven chunks, most cut within a line.
+    let whole: String = (0..400).map(|line| format!("line {line} {}\n", "x".repeat(line % 50))).collect();
+    for piece in whole.as_bytes().chunks(whole.len() / 73 + 1) {
+        offset = api.write(id, offset, Stream::Stdout, piece);
+    }
+    let alice = api.person(api.world.alice);
+    for line in 0..400 {
+        let page = alice.get(&format!("/tasks/{id}/log?line={line}&limit=1")).await.body;
+        let start = usize::try_from(page["offset"].as_u64().unwrap()).unwrap();
+        assert!(whole[start..].starts_with(&format!("line {line} ")), "line {line} at {start}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_names_the_lines_and_shows_nothing_to_strangers() {
+    let api = Api::start();
+    let (id, _) = finished_task(&api).await;
+    let bob = api.person(api.world.bob);
+    let search = |text: &'static str| format!("/tasks/{id}/log/search?text={text}");
+    let found = bob.get(&search("LINE")).await.body;
+    assert_eq!(
+        found,
+        json!({"matches": [{"offset": 0, "line": 0}, {"offset": 9, "line": 1}], "next_offset": 57, "complete": true})
+    );
+    let rest = bob.get(&format!("{}&offset=1", search("line"))).await.body;
+    assert_eq!(rest["matches"], json!([{"offset": 9, "line": 1}]));
+    assert_eq!(bob.get(&search("no%20such%20text")).await.body["matches"], json!([]));
+    for query in ["", "?text=", "?text=%00", "?text=a&offset=-1", "?text=a&from=1"] {
+        assert_eq!(bob.get(&format!("/tasks/{id}/log/search{query}")).await.status, 400, "{query}");
+    }
+    let carol = api.person(api.world.carol);
+    assert_eq!(carol.get(&search("line")).await.status, 404);
+    assert_eq!(carol.get(&format!("/tasks/{id}/log?line=0")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_search_through_long_output_comes_in_stretches() {
+    let api = Api::start();
+    let id = api.queued().await;
+    api.database.sql(&format!(
+        "INSERT INTO logs SELECT '{id}', n * 60000, n * 1000, 'stdout', now(), \
+             convert_to(string_agg(format('line %s %s', n * 1000 + i, repeat('x', 53 - length((n * 1000 + i)::text))), E'\\n') || E'\\n', 'UTF8') \
+         FROM generate_series(0, 299) n, generate_series(0, 999) i GROUP BY n"
+    ));
+    let alice = api.person(api.world.alice);
+    let (mut next, mut answers, mut lines) = (0, 0, Vec::new());
+    loop {
+        let part = alice.get(&format!("/tasks/{id}/log/search?text=77%20x&offset={next}")).await.body;
+        lines.extend(part["matches"].as_array().unwrap().iter().map(|one| one["line"].as_i64().unwrap()));
+        answers += 1;
+        assert!(part["next_offset"].as_i64().unwrap() > next, "it gets on");
+        next = part["next_offset"].as_i64().unwrap();
+        if part["complete"] == json!(true) {
+            break;
+        }
+    }
+    assert_eq!((next, answers), (18_000_000, 3));
+    let wanted: Vec<i64> = (0..300_000).filter(|line| line % 100 == 77).collect();
+    assert_eq!(lines, wanted);
+}

@@ -2,9 +2,10 @@
 
 // Bidirectional overrides and C1 controls can make a line look like another one: they are shown, not obeyed.
 const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
 const PARTIAL = /(?:\u001b(?:\[[0-9;:]{0,64})?|\r)$/;
 const SGR = /\u001b\[([0-9;:]*)m/g;
+
+/** @typedef {{text: string, class: string}} Piece text of one look */
 
 /** @param {string} character */
 function visible(character) {
@@ -14,12 +15,15 @@ function visible(character) {
 
 /** Cuts one stream's bytes into pieces of text with the classes that its colour codes ask for. All other escapes come out as visible text. */
 export class Painter {
-  #decoder = new TextDecoder();
+  #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #held = "";
   /** @type {{colour: string, styles: Set<string>}} */
   #pen = { colour: "", styles: new Set() };
 
-  /** @param {Uint8Array} bytes @returns {{text: string, class: string}[]} */
+  /**
+   * What can be shown of a stretch of a line. A character or code that is not complete yet is held back.
+   * @param {Uint8Array} bytes @returns {Piece[]}
+   */
   paint(bytes) {
     const text = this.#held + this.#decoder.decode(bytes, { stream: true });
     const partial = PARTIAL.exec(text);
@@ -27,14 +31,14 @@ export class Painter {
     return this.#pieces(partial ? text.slice(0, partial.index) : text);
   }
 
-  /** What was held back as the start of a code that never went on. */
-  finish() {
+  /** What was held back, since the line ends here. */
+  endLine() {
     const rest = this.#held + this.#decoder.decode();
     this.#held = "";
-    return this.#pieces(rest);
+    return this.#pieces(rest.replace(/\r$/, ""));
   }
 
-  /** @param {string} text */
+  /** @param {string} text @returns {Piece[]} */
   #pieces(text) {
     const pieces = [];
     let from = 0;
@@ -49,8 +53,7 @@ export class Painter {
 
   /** @param {string} text */
   #piece(text) {
-    const shown = text.replaceAll("\r\n", "\n").replace(UNSAFE, visible);
-    return { text: shown, class: [...this.#pen.styles, this.#pen.colour].filter(Boolean).join(" ") };
+    return { text: text.replace(UNSAFE, visible), class: [...this.#pen.styles, this.#pen.colour].filter(Boolean).join(" ") };
   }
 
   /** @param {number[]} codes */

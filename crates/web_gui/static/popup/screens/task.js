@@ -1,11 +1,11 @@
 // A run, from the queue to its result.
 
 import { isAway, Problem } from "../api.js";
-import { button, copied, h, notice, space } from "../dom.js";
+import { button, copyButton, h, notice, space } from "../dom.js";
 import { clock, duration, short } from "../format.js";
-import { LogView } from "../log/view.js";
+import { LogPanel } from "../log/panel.js";
 import { ConfirmScreen } from "./confirm.js";
-import { HIDDEN_POLL_MS, POLL_MS, TaskStream } from "../stream.js";
+import { HIDDEN_POLL_MS, POLL_MS, startOf, TaskStream } from "../stream.js";
 import { needsOwnTab, openOwnTab } from "../target.js";
 import { detailOf, factsOf, MARKS, pauseSentence, storyOf, wordOf } from "../words.js";
 
@@ -14,15 +14,12 @@ import { detailOf, factsOf, MARKS, pauseSentence, storyOf, wordOf } from "../wor
 /** A manager that comes back may still deliver the result of a run that counts as lost; afterwards nobody waits for it any more. */
 const LATE_MS = 3600_000;
 
-const WHOLE_LOG_BYTES = 2 * 1024 * 1024;
-const TAIL_BYTES = 1024 * 1024;
 export const ATTACHED = "This action was running here already: you see that run, a second one was not started.";
 
 /** A run, from the queue to its result. */
 export class TaskScreen {
   #cancelling = false;
   #announced = "";
-  #receivedEnd = false;
   #left = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #later;
@@ -41,11 +38,9 @@ export class TaskScreen {
       h("i", {}),
     );
     this.steps = h("ol", { class: "steps", "aria-label": "Steps" });
-    this.log = new LogView(() => this.#logChanged());
+    this.log = new LogPanel(popup.api, task.id);
     this.after = h("div", { class: "row after" });
-    this.count = h("span", {});
     this.connection = h("span", { class: "connection" });
-    this.follow = button("Pause", () => this.log.follow(!this.log.following), "link follow");
     this.facts = h("p", { class: "dim facts" });
     if (remark) this.notices.append(notice("plain", remark));
     popup.show({
@@ -53,14 +48,13 @@ export class TaskScreen {
       title: task.handler.name,
       environments: task.environments,
       sub: `${task.host.name} · ${task.service.name} · by ${task.requester} · ${short(task.id)}`,
-      body: [this.notices, this.head, this.waiting, this.story, this.bar, this.steps, this.log.element, this.facts, this.after],
+      body: [this.notices, this.head, this.waiting, this.story, this.bar, this.steps, ...this.log.body, this.facts, this.after],
       footer: [
-        this.count,
-        this.follow,
+        ...this.log.state,
         this.connection,
         space(),
-        h("a", { href: popup.api.url(`/tasks/${task.id}/log/raw`), download: `task-${task.id}.log` }, "Raw"),
-        this.#copyButton(),
+        ...this.log.actions,
+        copyButton("Copy link", () => new URL(this.task.page_url, location.href).href),
       ],
       back: popup.wide ? null : () => this.#back(),
       leave: () => {
@@ -69,11 +63,10 @@ export class TaskScreen {
         this.stream.stop();
       },
     });
-    const offset = task.output_bytes > WHOLE_LOG_BYTES ? task.output_bytes - TAIL_BYTES : 0;
-    if (offset) this.log.remark("The output is long: its last part is shown here, all of it is in Raw.");
+    const offset = startOf(task.output_bytes);
+    this.log.view.begin(offset);
     this.stream = this.#followFrom(offset);
     this.#update(task);
-    this.#logChanged();
     this.#connectionChanged();
   }
 
@@ -82,7 +75,7 @@ export class TaskScreen {
     const { popup, task } = this;
     return new TaskStream(popup.api, task.id, offset, {
       task: (fresh) => this.#update(fresh),
-      chunk: (chunk, bytes) => this.log.add(chunk, bytes),
+      part: (part) => this.log.view.add(part),
       end: () => this.#ended(),
       mode: () => this.#connectionChanged(),
       problem: (problem) => popup.problem(problem, () => void popup.openTask(task.id)),
@@ -264,9 +257,7 @@ export class TaskScreen {
   }
 
   #ended() {
-    this.#receivedEnd = true;
-    this.log.finish(this.log.lines === 0);
-    this.#logChanged();
+    this.log.finish();
     this.#watchLost();
   }
 
@@ -284,7 +275,6 @@ export class TaskScreen {
       if (this.#left) return;
       if (fresh.result === "lost") this.#update(fresh);
       else {
-        this.#receivedEnd = false;
         this.stream = this.#followFrom(this.stream.next);
         return;
       }
@@ -308,14 +298,6 @@ export class TaskScreen {
     this.popup.setTitle(`${word} · ${task.handler.name} · ${task.host.name}`);
   }
 
-  #logChanged() {
-    const { lines, following } = this.log;
-    const counted = `${lines} ${lines === 1 ? "line" : "lines"}`;
-    this.count.textContent = this.#receivedEnd ? counted : `${following ? "Following" : "Paused"} · ${counted}`;
-    this.follow.textContent = following ? "Pause" : "Follow";
-    this.follow.hidden = this.#receivedEnd;
-  }
-
   #connectionChanged() {
     // The first call comes from inside the stream's own constructor.
     const mode = this.stream?.mode ?? "connecting";
@@ -332,18 +314,5 @@ export class TaskScreen {
     const broken = mode === "lost" || mode === "away";
     this.connection.classList.toggle("lost", broken);
     if (broken) this.popup.announce(words[mode]);
-  }
-
-  #copyButton() {
-    const copy = button(
-      "Copy link",
-      async () => {
-        const link = new URL(this.task.page_url, location.href).href;
-        copy.textContent = (await copied(link)) ? "Copied" : "Copy failed";
-        setTimeout(() => (copy.textContent = "Copy link"), 2000);
-      },
-      "link",
-    );
-    return copy;
   }
 }
