@@ -14,6 +14,7 @@ use nix::unistd::geteuid;
 use uuid::Uuid;
 
 use super::processes::{marked, send};
+use super::removal::remove_tree;
 use crate::command::LAUNCHER_VARIABLE;
 
 const LOCK: &str = "lock";
@@ -61,29 +62,6 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         remove_tree(&self.path);
-    }
-}
-
-/// Removes a directory and what is in it. A plugin may have left directories that even their owner can't enter,
-/// so a second try opens them first.
-pub(super) fn remove_tree(path: &Path) {
-    if fs::remove_dir_all(path).is_ok() {
-        return;
-    }
-    open_directories(path);
-    if let Err(error) = fs::remove_dir_all(path) {
-        tracing::warn!("the directory {} can't be removed: {error}", path.display());
-    }
-}
-
-fn open_directories(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-        return;
-    }
-    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        open_directories(&entry.path());
     }
 }
 

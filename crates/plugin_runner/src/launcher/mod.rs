@@ -5,6 +5,7 @@
 mod home;
 mod limits;
 mod processes;
+mod removal;
 mod run;
 mod separation;
 mod server;

@@ -13,8 +13,9 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
-use super::home::{Home, remove_tree};
+use super::home::Home;
 use super::limits::Limits;
+use super::removal::{PATIENCE, Removal, remove_tree};
 use super::run::Run;
 use super::separation::Separation;
 use super::setup::Listener;
@@ -63,6 +64,8 @@ pub(super) struct Server {
     next_connection: u64,
     runs: HashMap<Uuid, Run>,
     trees: Trees,
+    /// Directories of ended runs that are too large to be removed at once.
+    removals: Vec<Removal>,
     registry: Registry,
     signals: SignalFd,
     stopping: bool,
@@ -82,6 +85,7 @@ impl Server {
             next_connection: 0,
             runs: HashMap::new(),
             trees: Trees::new(ground.limits.max_processes),
+            removals: Vec::new(),
             registry,
             signals,
             stopping: false,
@@ -104,6 +108,7 @@ impl Server {
                 self.serve(connection);
             }
             self.advance();
+            self.clear_away();
         }
         Ok(())
     }
@@ -129,6 +134,9 @@ impl Server {
     }
 
     fn wait_for(&self) -> PollTimeout {
+        if !self.removals.is_empty() {
+            return PollTimeout::ZERO;
+        }
         let now = Instant::now();
         let looks = self.runs.values().map(|run| run.next_look(now)).chain(self.trees.next_look(now));
         let Some(next) = looks.min() else {
@@ -334,6 +342,17 @@ impl Server {
             && self.trees.only_leaders_live(&self.runs)
     }
 
+    /// Goes on with the removal that came last: most are done at once.
+    fn clear_away(&mut self) {
+        let Some(removal) = self.removals.last_mut() else { return };
+        match removal.go_on() {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => cannot_be_removed(&error),
+        }
+        self.removals.pop();
+    }
+
     fn advance(&mut self) {
         let now = Instant::now();
         let look_due = self.trees.is_look_due(now);
@@ -352,7 +371,11 @@ impl Server {
         for exited in reports {
             if let Some(run) = self.runs.remove(&exited.run) {
                 self.trees.forget(run.leader);
-                remove_tree(&run.directory);
+                match Removal::begin(&run.directory, PATIENCE) {
+                    Ok(removal) => self.removals.push(removal),
+                    Err(error) => cannot_be_removed(&error),
+                }
+                self.clear_away();
                 if exited.left > 0 {
                     tracing::warn!(run = %exited.run, "{} of its processes can't be ended", exited.left);
                 }
@@ -361,4 +384,8 @@ impl Server {
             }
         }
     }
+}
+
+fn cannot_be_removed(error: &std::io::Error) {
+    tracing::warn!("the directory of an ended run can't be removed: {error}");
 }

@@ -172,6 +172,41 @@ fn the_working_directory_is_private_and_goes_away() {
     assert_eq!(left, ["lock"]);
 }
 
+/// Links to elsewhere, directories without any permission, more files than are removed at once, a tree deeper than a
+/// path is long.
+#[test]
+fn a_hostile_directory_goes_away_and_nothing_beside_it() {
+    let nest = Nest::new();
+    let outside = nest.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::set_permissions(&outside, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::write(outside.join("kept"), "kept").unwrap();
+    let script = format!(
+        "import os\n\
+         print(os.getcwd())\n\
+         os.symlink('{outside}', 'link'); os.mkdir('many'); os.symlink('{outside}/kept', 'many/link')\n\
+         for number in range(5000): open(f'many/{{number}}', 'w').close()\n\
+         os.chmod('many', 0o500)\n\
+         for _ in range(3000): os.mkdir('deep'); os.chdir('deep')\n\
+         os.chmod('.', 0)",
+        outside = outside.display()
+    );
+    let mut runner = nest.runner();
+    let invocation = invocation("python3", &["-I", "-S", "-c", &script]);
+    let run = invocation.run;
+    runner.start(invocation.into_spec().unwrap());
+    let ran = finish(&mut runner, run);
+    assert_eq!(ran.outcome, Some(Outcome::Exit(0)), "{}", String::from_utf8_lossy(&ran.stderr));
+    let directory = std::path::PathBuf::from(ran.text().trim_end());
+    assert!(directory.starts_with(nest.work()));
+    crate::common::eventually("the directory is gone", || !directory.exists());
+    assert_eq!(std::fs::read_to_string(outside.join("kept")).unwrap(), "kept");
+    assert_eq!(
+        std::fs::metadata(&outside).unwrap().permissions(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o40777)
+    );
+}
+
 #[test]
 fn output_is_complete_whatever_it_is() {
     let nest = Nest::new();
