@@ -47,15 +47,21 @@ impl Database {
         }
     }
 
+    /// Where `plugin` connects to.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Postgresql(database) => database.sql("SHOW unix_socket_directories"),
+            Self::Mysql(_) => "127.0.0.1".to_owned(),
+        }
+    }
+
     /// `sql.sh` with everything that signs in.
     pub fn plugin(&self) -> Plugin {
         match self {
             Self::Postgresql(database) => {
-                let host = database.sql("SHOW unix_socket_directories");
-                let port = database.sql("SHOW port").parse().unwrap();
-                postgresql_plugin(database, &host, port)
+                postgresql_plugin(database, &self.host(), database.sql("SHOW port").parse().unwrap())
             }
-            Self::Mysql(database) => database.plugin("127.0.0.1", MariaDb::shared().port),
+            Self::Mysql(database) => database.plugin(&self.host(), MariaDb::shared().port),
         }
     }
 

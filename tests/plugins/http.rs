@@ -36,30 +36,33 @@ fn the_status_decides() {
     }
 }
 
+/// This machine and the metadata services of clouds, as they have been spelled to get by.
+const INSIDE: [&str; 18] = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0177.0.0.1",
+    "0",
+    "0.0.0.0",
+    "localhost",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+    "169.254.169.254",
+    "[fe80::1]",
+    "[fd00:ec2::254]",
+    "[::ffff:169.254.169.254]",
+    "2852039166",
+];
+
 #[test]
 fn this_machine_and_metadata_are_refused_however_they_are_spelled() {
     let server = Server::start();
     let port = server.url.rsplit(':').next().unwrap();
-    for host in [
-        "127.0.0.1",
-        "127.1",
-        "2130706433",
-        "0x7f000001",
-        "0177.0.0.1",
-        "0",
-        "0.0.0.0",
-        "localhost",
-        "[::1]",
-        "[::]",
-        "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]",
-        "[64:ff9b::7f00:1]",
-        "169.254.169.254",
-        "[fe80::1]",
-        "[fd00:ec2::254]",
-        "[::ffff:169.254.169.254]",
-        "2852039166",
-    ] {
+    for host in INSIDE {
         let ended =
             Plugin::new("http.sh").args(["--timeout", "5", "--url", &format!("http://{host}:{port}/")]).run();
         assert_eq!(ended.code, 3, "{host}: {ended:?}");
@@ -93,6 +96,116 @@ fn a_redirect_is_judged_like_the_first_address_and_takes_no_credentials_along() 
     let ended = signed_in("/");
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(other.only_request().header("Authorization"), None);
+}
+
+#[test]
+fn a_redirect_leads_to_no_spelling_of_this_machine() {
+    let inside = Server::start();
+    let port = inside.url.rsplit(':').next().unwrap().to_owned();
+    for host in INSIDE {
+        let location = format!("Location: http://{host}:{port}/\r\n");
+        let outside = Server::on("127.0.0.2", move |stream, _| reply(stream, 307, &location, b""));
+        let ended = Plugin::new("http.sh")
+            .args([
+                "--allow-network",
+                "127.0.0.2",
+                "--redirects",
+                "3",
+                "--timeout",
+                "5",
+                "--url",
+                &outside.url,
+            ])
+            .run();
+        assert_eq!(ended.code, 3, "{host}: {ended:?}");
+        assert!(ended.text().contains("is in a network that is not allowed"), "{host}: {ended:?}");
+    }
+    for location in
+        ["file:///etc/passwd", "gopher://127.0.0.1/", "//127.0.0.1:{port}/", "http://x@127.0.0.1/"]
+    {
+        let header = format!("Location: {}\r\n", location.replace("{port}", &port));
+        let outside = Server::on("127.0.0.2", move |stream, _| reply(stream, 302, &header, b""));
+        let ended = Plugin::new("http.sh")
+            .args(["--allow-network", "127.0.0.2", "--redirects", "3", "--url", &outside.url])
+            .run();
+        assert!(ended.code == 2 || ended.code == 3, "{location}: {ended:?}");
+    }
+    assert!(inside.requests().is_empty());
+}
+
+#[test]
+fn secrets_go_to_another_machine_by_https_only() {
+    let secret = |more: &[&str]| {
+        Plugin::new("http.sh")
+            .args(["--url", "http://192.0.2.1/", "--connect-timeout", "1"])
+            .args(more)
+            .env("SELFSERVICE_SECRET_TOKEN", "token")
+            .run()
+    };
+    for option in [
+        &["--bearer-secret", "TOKEN"][..],
+        &["--basic-user", "jane", "--basic-secret", "TOKEN"],
+        &["--header-secret", "X-Api-Key: TOKEN"],
+    ] {
+        let ended = secret(option);
+        assert_eq!(ended.code, 3, "{ended:?}");
+        assert!(ended.first_line().contains("192.0.2.1 is another machine"), "{ended:?}");
+        let ended = secret(&[option, &["--plain-http"]].concat());
+        assert!(!ended.first_line().contains("another machine"), "{ended:?}");
+    }
+    assert!(!secret(&[]).first_line().contains("another machine"));
+}
+
+#[test]
+fn pauses_that_a_server_asks_for_are_kept_up_to_a_limit() {
+    let answers = |retry_after: &'static str| {
+        let seen = Mutex::new(0);
+        Server::with(move |stream, _| {
+            let mut seen = seen.lock().unwrap();
+            *seen += 1;
+            let status = if *seen == 1 { 429 } else { 200 };
+            reply(stream, status, &format!("Retry-After: {retry_after}\r\n"), b"")
+        })
+    };
+    // The day of a date in the past is over; a second has to be waited for.
+    for (retry_after, said) in
+        [("1", "once more in 1 s"), ("Fri, 02 Jan 2026 03:04:05 GMT", "once more in 0 s")]
+    {
+        let server = answers(retry_after);
+        let ended = http(&server, "/", &["--retries", "1", "--retry-delay", "1"]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+    for retry_after in ["301", "18446744073709551615"] {
+        let server = answers(retry_after);
+        let ended = http(&server, "/", &["--retries", "3"]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn what_a_202_began_may_be_told_in_the_body_and_may_take_too_long() {
+    let server = Server::with(|stream, request| match request.target() {
+        "/start" => reply(stream, 202, "Retry-After: 0\r\n", b"{\"links\":{\"status\":\"jobs/1\"}}"),
+        "/jobs/1" => reply(stream, 200, "", b"{\"state\":\"done\"}"),
+        _ => reply(stream, 404, "", b""),
+    });
+    let asked = ["--method", "POST", "--poll-json", "/links/status", "--poll-done", "/state=done"];
+    let ended = http(&server, "/start", &asked);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.text().ends_with("\n{\"state\":\"done\"}\n"), "{ended:?}");
+    // Nobody says where to ask.
+    let ended = http(&server, "/start", &["--method", "POST", "--poll"]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    for retry_after in ["", "Retry-After: 0\r\n", "Retry-After: 18446744073709551615\r\n"] {
+        let headers = format!("Location: /jobs/1\r\n{retry_after}");
+        let server = Server::with(move |stream, _| reply(stream, 202, &headers, b""));
+        let ended = http(&server, "/start", &["--method", "POST", "--poll", "--poll-timeout", "1"]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.first_line().contains("not ended within 1 s"), "{ended:?}");
+        assert_eq!(server.requests().iter().filter(|request| request.method() == "POST").count(), 1);
+    }
 }
 
 #[test]
@@ -172,6 +285,20 @@ fn a_gigabyte_is_cut_and_not_fetched() {
 }
 
 #[test]
+fn a_gigabyte_fits_into_little_memory() {
+    let server = Server::start();
+    let plugin = crate::run::repository().join("plugins/http.sh");
+    for (limit, memory) in [("1000", "50331648"), ("16777216", "100663296")] {
+        let ended = Plugin::command("prlimit")
+            .args([&format!("--data={memory}"), plugin.to_str().unwrap(), "--allow-network", "127.0.0.0/8"])
+            .args(["--url", &format!("{}/gigabyte", server.url), "--max-body", limit])
+            .run();
+        assert_eq!(ended.code, 0, "{limit}: {}, {}", ended.first_line(), ended.stderr);
+        assert!(ended.first_line().contains(&format!("more than {limit} bytes")), "{}", ended.first_line());
+    }
+}
+
+#[test]
 fn a_redirect_is_shown_and_not_followed() {
     let server = Server::start();
     let ended = http(&server, "/redirect", &[]);
@@ -202,6 +329,8 @@ fn no_whole_answer_is_unknown_with_the_reason() {
     for (path, reason) in [
         ("/silent", "within the time-out"),
         ("/stuck", "within the time-out"),
+        ("/slow", "within the time-out"),
+        ("/headers", "no complete answer"),
         ("/nothing", "without an answer"),
         ("/garbage", "no complete answer"),
     ] {

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Serves until the test's process ends; every answer closes its connection.
 pub struct Server {
@@ -53,7 +54,15 @@ impl Server {
     where
         F: Fn(&mut TcpStream, &Request) -> io::Result<()> + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::on("127.0.0.1", answer)
+    }
+
+    /// The same on another address of this machine.
+    pub fn on<F>(address: &str, answer: F) -> Self
+    where
+        F: Fn(&mut TcpStream, &Request) -> io::Result<()> + Send + Sync + 'static,
+    {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
@@ -139,6 +148,20 @@ fn answer(stream: &mut TcpStream, target: &str) -> io::Result<()> {
                 stream.write_all(b"\r\n")?;
             }
         }
+        // A byte a moment, and never the last one.
+        "/slow" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+            loop {
+                stream.write_all(b"x")?;
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+        "/headers" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            loop {
+                stream.write_all(b"X-More: and more\r\n")?;
+            }
+        }
         "/gigabyte" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")?;
             (0..16_384).try_for_each(|_| stream.write_all(&[b'x'; 0x10000]))
@@ -154,6 +177,6 @@ fn answer(stream: &mut TcpStream, target: &str) -> io::Result<()> {
 }
 
 /// Returns when the client has closed its side.
-fn wait_for_the_client(stream: &mut TcpStream) -> io::Result<()> {
+pub fn wait_for_the_client(stream: &mut TcpStream) -> io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }

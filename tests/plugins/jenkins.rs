@@ -1,6 +1,7 @@
 //! `jenkins.sh` against the stand-in of `jenkins_server`.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::hostile;
 use crate::jenkins_server::{Behaviour, Fault, Jenkins};
@@ -15,6 +16,12 @@ pub fn signed_in(url: &str) -> Plugin {
     Plugin::new("jenkins.sh")
         .args(["--url", url, "--user", "jane", "--token-secret", "TOKEN", "--poll", "1", "--patience", "20"])
         .env("SELFSERVICE_SECRET_TOKEN", "token-of-jane")
+}
+
+fn with_password(jenkins: &Jenkins) -> Plugin {
+    Plugin::new("jenkins.sh")
+        .args(["--url", &jenkins.url, "--job", "restart", "--user", "jane", "--password-secret", "PASSWORD"])
+        .env("SELFSERVICE_SECRET_PASSWORD", "password-of-jane")
 }
 
 fn run(behaviour: Behaviour, rest: &[&str]) -> (Jenkins, Ended) {
@@ -105,10 +112,7 @@ fn a_parameter_that_the_job_does_not_declare_is_refused() {
 #[test]
 fn a_password_brings_the_crumb_of_its_session() {
     let jenkins = Jenkins::start(Behaviour::default());
-    let ended = Plugin::new("jenkins.sh")
-        .args(["--url", &jenkins.url, "--job", "restart", "--user", "jane", "--password-secret", "PASSWORD"])
-        .env("SELFSERVICE_SECRET_PASSWORD", "password-of-jane")
-        .run();
+    let ended = with_password(&jenkins).run();
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(jenkins.triggers().len(), 1);
 }
@@ -171,6 +175,22 @@ fn a_console_without_the_mark_of_more_is_read_on_while_it_builds() {
 }
 
 #[test]
+fn a_console_without_its_size_is_counted() {
+    let console = ["one\n", "two\n", "three \u{fc}\n"].map(str::to_owned).to_vec();
+    let (_jenkins, ended) = run(Behaviour { console, size_missing: true, ..Behaviour::default() }, &[]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.text().contains("\none\ntwo\nthree \u{fc}\n"), "{ended:?}");
+}
+
+#[test]
+fn a_slow_jenkins_is_waited_for_and_asked_once() {
+    let delay = Duration::from_millis(700);
+    let (jenkins, ended) = run(Behaviour { delay, ..Behaviour::default() }, &["--connect-timeout", "1"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(jenkins.trigger_requests(), 1);
+}
+
+#[test]
 fn resets_and_bad_gateways_of_questions_are_asked_again() {
     let faults = [
         ("GET /job/restart/api/json", Fault::Reset),
@@ -178,6 +198,7 @@ fn resets_and_bad_gateways_of_questions_are_asked_again() {
         ("/queue/item/", Fault::Reset),
         ("/7/api/json", Fault::AnswerLost),
         ("progressiveText", Fault::Status(503)),
+        ("progressiveText", Fault::HalfAnswer),
     ];
     let faults = faults.map(|(part, fault)| (part.to_owned(), fault)).to_vec();
     let (jenkins, ended) = run(Behaviour { faults, ..Behaviour::default() }, &[]);
@@ -226,7 +247,7 @@ fn jenkins_out_of_reach_is_unknown() {
 fn plain_http_to_another_machine_is_refused() {
     let ended = signed_in("http://192.0.2.1:8080").args(["--job", "restart", "--patience", "1"]).run();
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(last_line(&ended).contains("192.0.2.1 is in a network that is not allowed"), "{ended:?}");
+    assert!(last_line(&ended).contains("192.0.2.1 is another machine"), "{ended:?}");
 }
 
 #[test]
@@ -266,6 +287,104 @@ fn a_build_that_does_not_stop_is_not_said_to_have_ended() {
     let ended = running.end();
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(last_line(&ended).contains("that build 7 has ended is not confirmed"), "{ended:?}");
+}
+
+#[test]
+fn a_session_that_ended_meanwhile_does_not_keep_a_build_from_being_stopped() {
+    let behaviour = Behaviour {
+        ends_by: Some("stop".to_owned()),
+        faults: vec![("/7/stop".to_owned(), Fault::SessionLost)],
+        ..Behaviour::default()
+    };
+    let jenkins = Jenkins::start(behaviour);
+    let mut running = with_password(&jenkins).start();
+    running.wait_for_line("Started by user jane");
+    running.cancel();
+    let ended = running.end();
+    assert!(last_line(&ended).contains("stopped; build 7 has ended as ABORTED, confirmed"), "{ended:?}");
+    assert_eq!(jenkins.ends(), ["stop"], "a refused crumb is no stop");
+}
+
+#[test]
+fn a_trigger_with_a_refused_crumb_is_not_sent_again() {
+    let faults = vec![("POST /job/restart/build".to_owned(), Fault::SessionLost)];
+    let jenkins = Jenkins::start(Behaviour { faults, ..Behaviour::default() });
+    let ended = with_password(&jenkins).run();
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(last_line(&ended).contains("refused the crumb (403)"), "{ended:?}");
+    assert_eq!((jenkins.trigger_requests(), jenkins.triggers().len()), (1, 0));
+}
+
+#[test]
+fn a_stop_that_was_lost_is_sent_again_and_others_know_one_way_only() {
+    let behaviour = Behaviour {
+        ends_by: Some("stop".to_owned()),
+        freestyle: true,
+        faults: vec![("/7/stop".to_owned(), Fault::Reset)],
+        ..Behaviour::default()
+    };
+    let jenkins = Jenkins::start(behaviour);
+    let mut running = plugin(&jenkins).start();
+    running.wait_for_line("Started by user jane");
+    running.cancel();
+    let ended = running.end();
+    assert!(last_line(&ended).contains("stopped; build 7 has ended as ABORTED, confirmed"), "{ended:?}");
+    assert_eq!(jenkins.ends(), ["stop"]);
+    let stubborn = Behaviour { ends_by: Some("never".to_owned()), freestyle: true, ..Behaviour::default() };
+    let jenkins = Jenkins::start(stubborn);
+    let mut running = plugin(&jenkins).args(["--grace", "2"]).start();
+    running.wait_for_line("Started by user jane");
+    running.cancel();
+    let ended = running.end();
+    assert!(last_line(&ended).contains("that build 7 has ended is not confirmed: http"), "{ended:?}");
+}
+
+#[test]
+fn a_jenkins_that_falls_silent_does_not_hold_up_a_cancel() {
+    for (line, silent_from) in [("waiting in the queue", "/queue/cancelItem"), ("Started by user", "/7/stop")]
+    {
+        let behaviour = Behaviour {
+            polls_in_queue: (silent_from == "/7/stop").then_some(1),
+            ends_by: Some("stop".to_owned()),
+            silent_from: Some(silent_from.to_owned()),
+            ..Behaviour::default()
+        };
+        let jenkins = Jenkins::start(behaviour);
+        let mut running = plugin(&jenkins).env("SELFSERVICE_GRACE", "4").start();
+        running.wait_for_line(line);
+        let begun = Instant::now();
+        running.cancel();
+        let ended = running.end();
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(last_line(&ended).contains("is not confirmed"), "{ended:?}");
+        // Far less than the minute that a request may take otherwise.
+        assert!(begun.elapsed() < Duration::from_secs(30), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_cancelled_in_the_queue_is_not_said_to_be() {
+    let jenkins =
+        Jenkins::start(Behaviour { polls_in_queue: None, cancel_refused: true, ..Behaviour::default() });
+    let mut running = plugin(&jenkins).args(["--grace", "1"]).start();
+    running.wait_for_line("waiting in the queue");
+    running.cancel();
+    let ended = running.end();
+    assert!(last_line(&ended).contains("that queue item 42 was cancelled is not confirmed"), "{ended:?}");
+}
+
+#[test]
+fn a_cancel_that_meets_the_start_of_the_build_ends_the_build() {
+    let behaviour =
+        Behaviour { polls_in_queue: Some(1), ends_by: Some("stop".to_owned()), ..Behaviour::default() };
+    let jenkins = Jenkins::start(behaviour);
+    let mut running = plugin(&jenkins).args(["--poll", "10"]).start();
+    // It is a build when the plugin asks the next time.
+    running.wait_for_line("waiting in the queue");
+    running.cancel();
+    let ended = running.end();
+    assert!(last_line(&ended).contains("stopped; build 7 has ended as ABORTED, confirmed"), "{ended:?}");
+    assert!(!jenkins.item_was_cancelled());
 }
 
 #[test]

@@ -2,20 +2,20 @@
 //! headers and errors that Jenkins' own sources give (`Job/_api.jelly`, `Run/_api.jelly`, `Queue.java`,
 //! `ParametersDefinitionProperty.java`, `CrumbFilter`, `ApiCrumbExclusion`, `LargeText`).
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::http_server::{Request, Server, reply};
+use crate::http_server::{Request, Server, reply, wait_for_the_client};
 
 const TOKEN: &str = "jane:token-of-jane";
 const PASSWORD: &str = "jane:password-of-jane";
-const SESSION: &str = "JSESSIONID.1=node0abc";
-const CRUMB: &str = "0123456789abcdef";
 const ITEM: u64 = 42;
 const NUMBER: u64 = 7;
 
@@ -26,8 +26,12 @@ pub enum Fault {
     Reset,
     /// It is done, and the connection is closed without an answer.
     AnswerLost,
+    /// It is done, and half of the answer arrives.
+    HalfAnswer,
     /// A proxy's page.
     Status(u16),
+    /// The session of the crumb has ended meanwhile.
+    SessionLost,
 }
 
 /// How this Jenkins behaves.
@@ -54,11 +58,21 @@ pub struct Behaviour {
     pub console: Vec<String>,
     /// X-More-Data is missing once after the first part, as when the log file is rewritten.
     pub more_data_missing: bool,
+    /// X-Text-Size never comes.
+    pub size_missing: bool,
     pub result: String,
     /// Milliseconds.
     pub estimated: i64,
     /// The build does not end by itself, only by this: `stop`, `term` or `kill`.
     pub ends_by: Option<String>,
+    /// Only Pipelines can be ended by `term` and `kill`.
+    pub freestyle: bool,
+    /// The item waits for something that can't be cancelled: 422.
+    pub cancel_refused: bool,
+    /// Before each answer.
+    pub delay: Duration,
+    /// From the first request on that holds this, there are no answers.
+    pub silent_from: Option<String>,
     /// Each happens once.
     pub faults: Vec<(String, Fault)>,
 }
@@ -78,9 +92,14 @@ impl Default for Behaviour {
             lost: false,
             console: vec!["Started by user jane\n".to_owned(), "Finished\n".to_owned()],
             more_data_missing: false,
+            size_missing: false,
             result: "SUCCESS".to_owned(),
             estimated: -1,
             ends_by: None,
+            freestyle: false,
+            cancel_refused: false,
+            delay: Duration::ZERO,
+            silent_from: None,
             faults: Vec::new(),
         }
     }
@@ -95,6 +114,9 @@ struct State {
     ended: Option<String>,
     ends: Vec<String>,
     more_data_was_missing: bool,
+    /// Counts the sessions that ended.
+    session: u32,
+    silent: bool,
     faults: Vec<(String, Fault)>,
 }
 
@@ -151,8 +173,14 @@ fn serve(
     behaviour: &Behaviour,
     state: &Mutex<State>,
 ) -> io::Result<()> {
+    thread::sleep(behaviour.delay);
     let mut state = state.lock().unwrap();
     let key = format!("{} {}", request.method(), request.target());
+    state.silent |= behaviour.silent_from.as_ref().is_some_and(|part| key.contains(part.as_str()));
+    if state.silent {
+        drop(state);
+        return wait_for_the_client(stream);
+    }
     let fault = state.faults.iter().position(|(part, _)| key.contains(part.as_str()));
     match fault.map(|index| state.faults.remove(index).1) {
         Some(Fault::Reset) => return Ok(()),
@@ -161,6 +189,13 @@ fn serve(
             let _unsent = answer(request, behaviour, &mut state);
             return Ok(());
         }
+        Some(Fault::HalfAnswer) => {
+            let (status, headers, body) = answer(request, behaviour, &mut state);
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status} Some\r\n{headers}Content-Length: {length}\r\n\r\n")?;
+            return stream.write_all(&body.as_bytes()[..length / 2]);
+        }
+        Some(Fault::SessionLost) => state.session += 1,
         None => {}
     }
     let (status, headers, body) = answer(request, behaviour, &mut state);
@@ -184,14 +219,16 @@ fn answer(request: &Request, behaviour: &Behaviour, state: &mut State) -> Answer
         return page(401, "Unauthorized");
     }
     let target = request.target();
+    let (crumb, session) =
+        (format!("0123456789abcdef{}", state.session), format!("JSESSIONID.1=node0{}", state.session));
     if target == "/crumbIssuer/api/json" {
-        let crumb = json!({"crumb": CRUMB, "crumbRequestField": "Jenkins-Crumb"});
-        let (status, headers, body) = document(&crumb);
-        return (status, format!("{headers}Set-Cookie: {SESSION}; Path=/; HttpOnly\r\n"), body);
+        let (status, headers, body) =
+            document(&json!({"crumb": crumb, "crumbRequestField": "Jenkins-Crumb"}));
+        return (status, format!("{headers}Set-Cookie: {session}; Path=/; HttpOnly\r\n"), body);
     }
     // An API token needs no crumb; a crumb is valid in its session only.
-    let crumb_fits =
-        request.header("Jenkins-Crumb") == Some(CRUMB) && request.header("Cookie") == Some(SESSION);
+    let crumb_fits = request.header("Jenkins-Crumb") == Some(crumb.as_str())
+        && request.header("Cookie") == Some(session.as_str());
     if request.method() == "POST" && !is(TOKEN) && !crumb_fits {
         return page(403, "No valid crumb was included in the request");
     }
@@ -208,6 +245,9 @@ fn answer(request: &Request, behaviour: &Behaviour, state: &mut State) -> Answer
 
 fn post(rest: &str, request: &Request, behaviour: &Behaviour, state: &mut State) -> Answer {
     if let Some(how) = rest.strip_prefix(&format!("/{NUMBER}/")) {
+        if behaviour.freestyle && how != "stop" {
+            return page(404, "Not Found");
+        }
         state.ends.push(how.to_owned());
         if behaviour.ends_by.as_deref() == Some(how) {
             state.ended = Some("ABORTED".to_owned());
@@ -238,6 +278,9 @@ fn queue(rest: &str, query: &str, behaviour: &Behaviour, state: &mut State) -> A
             return page(404, "too late");
         }
         assert_eq!(query, format!("id={ITEM}"));
+        if behaviour.cancel_refused {
+            return page(422, "the item can't be cancelled");
+        }
         state.item_cancelled = true;
         return (204, String::new(), String::new());
     }
@@ -322,5 +365,6 @@ fn console(query: &str, behaviour: &Behaviour, state: &mut State) -> Answer {
     let more = state.ended.is_none() && !hidden;
     let more = if more { "X-More-Data: true\r\n" } else { "" };
     let body = all.get(start..).unwrap_or_default().to_owned();
-    (200, format!("Content-Type: text/plain\r\nX-Text-Size: {}\r\n{more}", all.len()), body)
+    let size = if behaviour.size_missing { String::new() } else { format!("X-Text-Size: {}\r\n", all.len()) };
+    (200, format!("Content-Type: text/plain\r\n{size}{more}"), body)
 }

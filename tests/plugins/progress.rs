@@ -6,13 +6,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::database::Database;
 use crate::hostile;
+use crate::http_server::{Server, reply};
+use crate::jenkins_server::{Behaviour, Jenkins};
 use crate::run::{Plugin, eventually, repository};
 
 fn fifo(directory: &TempDir) -> std::path::PathBuf {
@@ -46,6 +50,77 @@ fn steps_reports_its_plan_and_percent() {
     assert_eq!(lines[0], json!({"steps": ["Prepare", "Work", "Verify"]}));
     assert!(lines.iter().any(|line| line["step"] == "Verify"), "{lines:?}");
     assert!(lines.iter().any(|line| line["percent"] == 100), "{lines:?}");
+}
+
+/// What a plugin that ends with this code tells on the FIFO.
+fn told(plugin: Plugin, code: i32) -> Vec<Value> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = fifo(&directory);
+    let mut reader = reader(&path);
+    let ended = plugin.env("SELFSERVICE_PROGRESS", &path).run();
+    assert_eq!(ended.code, code, "{ended:?}");
+    lines(&mut reader)
+}
+
+#[test]
+fn http_tells_the_request_and_how_long_it_waits() {
+    let asked = Mutex::new(0);
+    let server = Server::with(move |stream, request| {
+        let mut asked = asked.lock().unwrap();
+        *asked += 1;
+        match (request.target(), *asked) {
+            ("/start", 1) => reply(stream, 503, "Retry-After: 0\r\n", b""),
+            ("/start", _) => reply(stream, 202, "Location: /jobs/1\r\nRetry-After: 0\r\n", b""),
+            (_, 3) => reply(stream, 202, "Retry-After: 0\r\n", b""),
+            _ => reply(stream, 200, "", b"done"),
+        }
+    });
+    let plugin = crate::http::plugin(&format!("{}/start", server.url));
+    let told = told(plugin.args(["--method", "PUT", "--retries", "1", "--poll"]), 0);
+    let wanted = [
+        json!({"steps": ["Request", "Wait"]}),
+        json!({"step": "Request"}),
+        json!({"step": "Request", "note": "once more after 503"}),
+    ];
+    assert_eq!(told[..3], wanted, "{told:?}");
+    assert!(told.last().unwrap()["note"].as_str().unwrap().ends_with(" s"), "{told:?}");
+    assert_eq!(told.last().unwrap()["step"], "Wait");
+}
+
+#[test]
+fn jenkins_tells_why_it_waits_and_how_far_the_build_is() {
+    let console = ["one\n", "two\n", "three\n"].map(str::to_owned).to_vec();
+    let behaviour = Behaviour { estimated: 2000, console, ..Behaviour::default() };
+    let jenkins = Jenkins::start(behaviour);
+    let told = told(crate::jenkins::signed_in(&jenkins.url).args(["--job", "restart"]), 0);
+    let steps: Vec<&Value> = told.iter().filter(|line| line.get("percent").is_none()).collect();
+    let wanted = [
+        json!({"steps": ["Trigger", "Queue", "Build", "Result"]}),
+        json!({"step": "Trigger"}),
+        json!({"step": "Queue", "note": "Waiting for next available executor"}),
+        json!({"step": "Build", "note": "build 7"}),
+        json!({"step": "Result"}),
+    ];
+    assert_eq!(steps, wanted.iter().collect::<Vec<_>>());
+    let percent: Vec<u64> = told.iter().filter_map(|line| line["percent"].as_u64()).collect();
+    assert!(
+        percent.len() > 1 && percent.is_sorted() && percent.iter().all(|percent| *percent < 100),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn sql_tells_when_it_is_connected() {
+    for database in [Database::postgresql(), Database::mysql()] {
+        let told = told(database.plugin().args(["--statement", "SELECT 1"]), 0);
+        let host = database.host();
+        let wanted = [
+            json!({"steps": ["Connect", "Run"]}),
+            json!({"step": "Connect", "note": host}),
+            json!({"step": "Run"}),
+        ];
+        assert_eq!(told, wanted);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::arguments::{BadArgument, refuse_controls};
 
@@ -24,6 +25,13 @@ pub fn secret(name: &str) -> Result<String, BadArgument> {
 /// The task's id, or an empty text outside the queue.
 pub fn task() -> String {
     env::var("SELFSERVICE_TASK_UUID").unwrap_or_default()
+}
+
+/// How long a cancel may take: what the manager gives before it kills, less the time to say how it went. 8 s outside of
+/// the queue.
+pub fn grace() -> Duration {
+    let given = env::var("SELFSERVICE_GRACE").ok().and_then(|text| text.parse::<u64>().ok());
+    Duration::from_secs(given.unwrap_or(10).saturating_sub(2).max(1))
 }
 
 /// The FIFO that takes progress lines.

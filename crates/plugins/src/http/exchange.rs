@@ -13,8 +13,11 @@ use crate::progress::Progress;
 use crate::verdict::Failure;
 use crate::web::{Client, Reply, Request, Trouble, url};
 
-/// The longest pause that a server can ask for.
+/// The longest pause before a request is sent again; a server that asks for more is not asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// The shortest pause between two questions, whatever the server says.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The answer that counts.
 #[derive(Debug)]
@@ -41,9 +44,11 @@ impl Exchange<'_> {
     pub fn run(&mut self) -> Result<Answer, Failure> {
         self.progress.step("Request", "");
         let begun = Instant::now();
-        let (reply, request) = self.follow(self.options.request.clone())?;
+        let (reply, request, client) = self.follow(self.options.request.clone())?;
         match &self.options.polling {
-            Some(polling) if reply.status == 202 => self.poll(polling.clone(), reply, &request, begun),
+            Some(polling) if reply.status == 202 => {
+                self.poll(polling.clone(), reply, (&request, &client), begun)
+            }
             _ => self.read(reply, begun),
         }
     }
@@ -60,15 +65,16 @@ impl Exchange<'_> {
         Failure { severity: self.options.trouble, sentence }
     }
 
-    /// Follows redirects as far as that is allowed. Gives the request too that was answered.
-    fn follow(&mut self, mut request: Request) -> Result<(Reply, Request), Failure> {
+    /// Follows redirects as far as that is allowed. Gives the request too that was answered, and who sent it.
+    fn follow(&mut self, mut request: Request) -> Result<(Reply, Request, Client), Failure> {
+        let mut client = self.client.clone();
         let readable = matches!(request.method.as_str(), "GET" | "HEAD");
         let mut left = if readable { self.options.repeating.redirects } else { 0 };
         loop {
-            let reply = self.send(&request)?;
+            let reply = self.send(&client, &request)?;
             let is_redirect = matches!(reply.status, 301 | 302 | 303 | 307 | 308);
             let Some(location) = reply.header("Location").filter(|_| is_redirect && left > 0) else {
-                return Ok((reply, request));
+                return Ok((reply, request, client));
             };
             left -= 1;
             let next = url::join(&request.url, location).map_err(Failure::critical)?;
@@ -78,6 +84,7 @@ impl Exchange<'_> {
             if !url::same_origin(&request.url, &next) {
                 // What was meant for one server is no business of another one.
                 request.headers.clear();
+                client = Client::new(self.options.elsewhere.clone()).map_err(Failure::unknown)?;
             }
             output::note(&format!("{}: on to {next}", reply.status));
             request.url = next;
@@ -85,10 +92,10 @@ impl Exchange<'_> {
     }
 
     /// Sends a request, and again while that is safe and useful.
-    fn send(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn send(&mut self, client: &Client, request: &Request) -> Result<Reply, Failure> {
         let mut pause = self.options.repeating.retry_delay;
         for left in (0..=self.options.repeating.retries).rev() {
-            let outcome = self.client.send(request);
+            let outcome = client.send(request);
             let wait = match &outcome {
                 Ok(reply) if passes(reply.status) && is_repeatable(request) => {
                     retry_after(reply).unwrap_or(pause)
@@ -100,10 +107,9 @@ impl Exchange<'_> {
                 }
                 _ => return outcome.map_err(|trouble| self.failure(&trouble)),
             };
-            if left == 0 {
+            if left == 0 || wait > LONGEST_PAUSE {
                 return outcome.map_err(|trouble| self.failure(&trouble));
             }
-            let wait = wait.min(LONGEST_PAUSE);
             let what = outcome.map_or_else(|trouble| trouble.to_string(), |reply| reply.status.to_string());
             output::note(&format!("{what}: once more in {} s", wait.as_secs()));
             self.progress.step("Request", &format!("once more after {what}"));
@@ -118,7 +124,7 @@ impl Exchange<'_> {
         &mut self,
         polling: Polling,
         reply: Reply,
-        first: &Request,
+        (first, client): (&Request, &Client),
         begun: Instant,
     ) -> Result<Answer, Failure> {
         let deadline = begun + polling.timeout;
@@ -138,22 +144,22 @@ impl Exchange<'_> {
                 "202, but to ask how it goes on at {url} is refused: another server"
             )));
         }
-        let mut question =
-            Request { method: "GET".to_owned(), url, headers: first.headers.clone(), body: None };
+        let mut question = Request { headers: first.headers.clone(), ..Request::new("GET", url) };
         question.headers.retain(|(name, _)| {
             !name.eq_ignore_ascii_case("content-type") && !name.eq_ignore_ascii_case("idempotency-key")
         });
         output::note(&format!("202: asking {} until it has ended", question.url));
         loop {
-            if Instant::now() + pause > deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 let limit = polling.timeout.as_secs();
                 return Err(Failure::critical(format!(
                     "not ended within {limit} s; what became of it is not known"
                 )));
             }
             self.progress.step("Wait", &format!("{} s", begun.elapsed().as_secs()));
-            thread::sleep(pause.min(LONGEST_PAUSE));
-            let reply = match self.client.send(&question) {
+            thread::sleep(pause.max(SHORTEST_PAUSE).min(left));
+            let reply = match client.send(&question) {
                 Err(trouble) if trouble.may_pass() => {
                     output::note(&format!("no answer about how it goes on: {trouble}"));
                     continue;

@@ -37,6 +37,8 @@ pub struct Polling {
 pub struct Options {
     pub request: Request,
     pub client: ClientOptions,
+    /// For what a redirect leads to on another server.
+    pub elsewhere: ClientOptions,
     pub expectations: Expectations,
     pub repeating: Repeating,
     pub polling: Option<Polling>,
@@ -106,6 +108,9 @@ struct Raw {
     payload: Option<Payload>,
     basic: (Option<String>, Option<String>),
     identity: (Option<PathBuf>, Option<PathBuf>),
+    /// Something is sent that nobody on the way may read.
+    confidential: bool,
+    plain_http: bool,
     client: ClientOptions,
     allowed: Vec<String>,
     expectations: Expectations,
@@ -128,6 +133,8 @@ impl Default for Raw {
             payload: None,
             basic: (None, None),
             identity: (None, None),
+            confidential: false,
+            plain_http: false,
             client: ClientOptions::default(),
             allowed: Vec::new(),
             expectations: Expectations::default(),
@@ -152,6 +159,7 @@ impl Raw {
         match option {
             "--check" => self.check = true,
             "--poll" => self.poll = true,
+            "--plain-http" => self.plain_http = true,
             "--url" => self.url = arguments.value(option)?,
             "--segment" => self.add_segment(&arguments.value(option)?)?,
             "--query" => self.query.push(single_line(option, arguments.pair(option)?)?),
@@ -162,11 +170,11 @@ impl Raw {
             "--json-field" => self.add_field(arguments.pair(option)?)?,
             "--form" => self.add_form(arguments.pair(option)?)?,
             "--bearer-secret" => {
-                let secret = environment::secret(&arguments.value(option)?)?;
+                let secret = self.secret(&arguments.value(option)?)?;
                 self.headers.push(("Authorization".to_owned(), format!("Bearer {secret}")));
             }
             "--basic-user" => self.basic.0 = Some(arguments.value(option)?),
-            "--basic-secret" => self.basic.1 = Some(environment::secret(&arguments.value(option)?)?),
+            "--basic-secret" => self.basic.1 = Some(self.secret(&arguments.value(option)?)?),
             "--header-secret" => self.add_secret_header(&arguments.value(option)?)?,
             "--client-cert" => self.identity.0 = Some(arguments.value(option)?.into()),
             "--client-key" => self.identity.1 = Some(arguments.value(option)?.into()),
@@ -246,11 +254,16 @@ impl Raw {
         Ok(())
     }
 
+    fn secret(&mut self, name: &str) -> Result<String, BadArgument> {
+        self.confidential = true;
+        environment::secret(name)
+    }
+
     fn add_secret_header(&mut self, text: &str) -> Result<(), BadArgument> {
         let Some((name, secret)) = text.split_once(": ") else {
             return Err(BadArgument(format!("--header-secret must look like 'HEADER: NAME', not '{text}'")));
         };
-        let secret = environment::secret(secret)?;
+        let secret = self.secret(secret)?;
         self.add_header("--header-secret", &format!("{name}: {secret}"))
     }
 
@@ -322,11 +335,18 @@ impl Raw {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return Err(BadArgument("--client-cert and --client-key belong together".to_owned())),
         };
-        let client =
-            ClientOptions { networks, identity, tls: url.starts_with("https:"), ..self.client.clone() };
+        let tls = url.starts_with("https:");
+        // Another server is trusted with nothing: what it is asked is no secret.
+        let elsewhere =
+            ClientOptions { networks: networks.clone(), identity: None, tls: true, ..self.client.clone() };
+        if self.confidential && !tls && !self.plain_http {
+            networks = networks.only_this_machine();
+        }
+        let client = ClientOptions { networks, identity, tls, ..self.client.clone() };
         Ok(Options {
             request: self.request(url),
             client,
+            elsewhere,
             expectations: self.expectations,
             repeating: self.repeating,
             polling: (self.poll && !self.check).then_some(self.polling),
@@ -345,7 +365,13 @@ impl Raw {
         }
         let by_body = if payload.is_some() { "POST" } else { "GET" };
         let method = if self.check { "HEAD" } else { self.method.as_deref().unwrap_or(by_body) };
-        Request { method: method.to_owned(), url, headers, body: payload.map(Payload::into_bytes) }
+        Request {
+            method: method.to_owned(),
+            url,
+            headers,
+            body: payload.map(Payload::into_bytes),
+            timeout: None,
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! The requests to Jenkins, one function each. Sources: `Job/_api.jelly`, `Run/_api.jelly`, `Queue.java`,
 //! `ParametersDefinitionProperty.java` and `CrumbFilter` of Jenkins.
 
+use std::cell::Cell;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -10,6 +14,9 @@ use thiserror::Error;
 use super::options::{Login, Options};
 use crate::output::shortened;
 use crate::web::{Client, Reply, Request, Trouble, url};
+
+/// What a request gets that has no time left: enough to fail in an orderly way.
+const LEAST_TIME: Duration = Duration::from_millis(100);
 
 /// The largest JSON answer that is read.
 const MAX_JSON: u64 = 4 * 1024 * 1024;
@@ -144,10 +151,9 @@ impl Build {
     }
 }
 
-/// The next part of a console.
+/// What is known after a part of a console.
 #[derive(Debug)]
 pub struct Part {
-    pub bytes: Vec<u8>,
     /// Where the next part starts.
     pub next: u64,
     /// X-More-Data: the build goes on.
@@ -194,8 +200,11 @@ pub struct Api {
     client: Client,
     base: String,
     job: String,
-    /// Authorization, and crumb and session where they are needed.
-    headers: Vec<(String, String)>,
+    authorization: Option<(String, String)>,
+    /// Crumb and session, where they are needed.
+    session: Arc<Mutex<Vec<(String, String)>>>,
+    /// When all requests must have ended.
+    deadline: Option<Instant>,
 }
 
 impl Api {
@@ -205,7 +214,9 @@ impl Api {
             client,
             base: options.base.clone(),
             job: format!("{}{}", options.base, options.job_path),
-            headers: Vec::new(),
+            authorization: None,
+            session: Arc::default(),
+            deadline: None,
         };
         match &options.login {
             Login::Anonymous => api.fetch_crumb()?,
@@ -220,11 +231,16 @@ impl Api {
 
     fn authorize(&mut self, user: &str, secret: &str) {
         let pair = STANDARD.encode(format!("{user}:{secret}"));
-        self.headers.push(("Authorization".to_owned(), format!("Basic {pair}")));
+        self.authorization = Some(("Authorization".to_owned(), format!("Basic {pair}")));
+    }
+
+    /// The same, for requests that must have ended by then.
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
     /// A Jenkins without the protection has no issuer, which is fine.
-    fn fetch_crumb(&mut self) -> Result<(), ApiError> {
+    fn fetch_crumb(&self) -> Result<(), ApiError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Crumb {
@@ -241,10 +257,11 @@ impl Api {
             .map(str::to_owned)
             .collect();
         let crumb: Crumb = read_json(&mut reply)?;
-        self.headers.push((crumb.crumb_request_field, crumb.crumb));
+        let mut session = vec![(crumb.crumb_request_field, crumb.crumb)];
         if !cookies.is_empty() {
-            self.headers.push(("Cookie".to_owned(), cookies.join("; ")));
+            session.push(("Cookie".to_owned(), cookies.join("; ")));
         }
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
         Ok(())
     }
 
@@ -316,8 +333,15 @@ impl Api {
         self.get(format!("{}/{number}/api/json?tree={tree}", self.job))
     }
 
-    /// The console from a byte on.
-    pub fn console(&self, number: u64, start: u64) -> Result<Part, ApiError> {
+    /// The console from a byte on, given to `take` as it comes. `seen` counts what was given, so that a part that broke
+    /// off is not given twice when it is asked for again.
+    pub fn console(
+        &self,
+        number: u64,
+        start: u64,
+        seen: &Cell<u64>,
+        take: impl Fn(&[u8]),
+    ) -> Result<Part, ApiError> {
         let mut reply =
             self.send("GET", format!("{}/{number}/logText/progressiveText?start={start}", self.job), None)?;
         if reply.status != 200 {
@@ -325,18 +349,20 @@ impl Api {
         }
         let more = reply.header("X-More-Data").is_some_and(|value| value == "true");
         let size = reply.header("X-Text-Size").and_then(|value| value.parse().ok());
-        let mut bytes = Vec::new();
-        let mut buffer = [0; 65_536];
+        let (mut buffer, mut sent) = ([0; 65_536], 0);
         loop {
             let count = reply.read_some(&mut buffer)?;
             if count == 0 {
                 break;
             }
-            bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+            let bytes = buffer.get(..count).unwrap_or_default();
+            let known = usize::try_from(seen.get().saturating_sub(sent)).unwrap_or(usize::MAX).min(count);
+            take(bytes.get(known..).unwrap_or_default());
+            sent += u64::try_from(count).unwrap_or_default();
+            seen.set(seen.get().max(sent));
         }
         // The size counts raw bytes, so it differs from what was sent where Jenkins hides its own notes.
-        let sent = start + u64::try_from(bytes.len()).unwrap_or_default();
-        Ok(Part { bytes, next: size.unwrap_or(sent), more })
+        Ok(Part { next: size.unwrap_or(start + sent), more })
     }
 
     /// Takes an item out of the queue. 404: too late.
@@ -354,10 +380,20 @@ impl Api {
         format!("{}/{number}/", self.job)
     }
 
-    /// Jenkins answers these with an empty page or leads back to where a person would come from.
+    /// Jenkins answers these with an empty page or leads back to where a person would come from. The session of a crumb
+    /// may have ended during a long build; a refused crumb means that nothing was done, so it is sent again with another.
     fn post(&self, url: String) -> Result<(), ApiError> {
-        let mut reply = self.send("POST", url, Some(String::new()))?;
-        if (200..400).contains(&reply.status) { Ok(()) } else { Err(status_error(&mut reply)) }
+        let send = || {
+            let mut reply = self.send("POST", url.clone(), Some(String::new()))?;
+            if (200..400).contains(&reply.status) { Ok(()) } else { Err(status_error(&mut reply)) }
+        };
+        match send() {
+            Err(ApiError::Status { status: 403, text }) if text.contains("crumb") => {
+                self.fetch_crumb()?;
+                send()
+            }
+            sent => sent,
+        }
     }
 
     fn get<T: DeserializeOwned>(&self, url: String) -> Result<T, ApiError> {
@@ -367,11 +403,19 @@ impl Api {
     fn send(&self, method: &str, url: String, form: Option<String>) -> Result<Reply, ApiError> {
         // Brackets and braces of Jenkins' trees are no characters of an address.
         let url = url.replace('[', "%5B").replace(']', "%5D").replace('{', "%7B").replace('}', "%7D");
-        let mut headers = self.headers.clone();
+        let mut headers: Vec<_> = self.authorization.iter().cloned().collect();
+        headers.extend(self.session.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         if form.is_some() {
             headers.push(("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
         }
-        let request = Request { method: method.to_owned(), url, headers, body: form.map(String::into_bytes) };
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()).max(LEAST_TIME);
+        let request = Request {
+            method: method.to_owned(),
+            url,
+            headers,
+            body: form.map(String::into_bytes),
+            timeout: self.deadline.map(left),
+        };
         Ok(self.client.send(&request)?)
     }
 }

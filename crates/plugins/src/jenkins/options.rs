@@ -61,7 +61,7 @@ pub fn parse(mut arguments: Arguments) -> Result<Option<Options>, BadArgument> {
         queue_timeout: Duration::from_secs(3600),
         timeout: Duration::from_secs(86_400),
         patience: Duration::from_secs(120),
-        grace: Duration::from_secs(8),
+        grace: environment::grace(),
         client: ClientOptions::default(),
         check: false,
     };
@@ -93,7 +93,7 @@ pub fn parse(mut arguments: Arguments) -> Result<Option<Options>, BadArgument> {
             "--queue-timeout" => options.queue_timeout = seconds(1..=86_400, &mut arguments)?,
             "--timeout" => options.timeout = seconds(1..=604_800, &mut arguments)?,
             "--patience" => options.patience = seconds(1..=3600, &mut arguments)?,
-            "--grace" => options.grace = seconds(2..=600, &mut arguments)?,
+            "--grace" => options.grace = seconds(1..=600, &mut arguments)?,
             "--connect-timeout" => options.client.connect_timeout = seconds(1..=300, &mut arguments)?,
             "--ca-file" => options.client.ca_file = Some(arguments.value(option)?.into()),
             "--client-cert" => certificate = Some(arguments.value(option)?.into()),
@@ -137,7 +137,7 @@ fn finish(mut options: Options, plain_http: bool) -> Result<Options, BadArgument
     }
     options.client.tls = options.base.starts_with("https:");
     if !options.client.tls && !plain_http {
-        options.client.networks = Rules::loopback_only();
+        options.client.networks = Rules::any().only_this_machine();
     }
     Ok(options)
 }

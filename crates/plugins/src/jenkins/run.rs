@@ -1,5 +1,6 @@
 //! One build from the trigger to its result.
 
+use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -69,7 +70,7 @@ impl Run<'_> {
     /// Asks for the build. It is sent again only where Jenkins surely has not seen it.
     fn trigger(&self, parameterized: bool) -> Result<Begun, Failure> {
         let mut left = TRIGGER_ATTEMPTS;
-        self.phase.set(Phase::Triggering);
+        self.phase.begin()?;
         loop {
             left -= 1;
             match self.api.trigger(&self.options.parameters, parameterized) {
@@ -195,9 +196,9 @@ impl Run<'_> {
             let build = build.map_err(|error| self.out_of_reach(&error, &self.going_on(number)))?;
             // After the state, so that what an ended build printed last is there.
             loop {
-                let part = self.patiently(|| api.console(number, offset));
+                let seen = Cell::new(0);
+                let part = self.patiently(|| api.console(number, offset, &seen, output::bytes));
                 let part = part.map_err(|error| self.out_of_reach(&error, &self.going_on(number)))?;
-                output::bytes(&part.bytes);
                 let stands = part.next == offset;
                 offset = part.next;
                 if !build.has_ended() || !part.more || stands {

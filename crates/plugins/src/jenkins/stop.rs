@@ -23,9 +23,16 @@ impl Stop {
     /// Ends queue item or build and gives the sentence about it. `why` begins that sentence.
     pub fn run(&self, why: &str) -> Failure {
         let deadline = Instant::now() + self.grace;
-        let phase = self.phase.after_trigger(self.grace / 2);
-        match phase {
-            Phase::Before => Failure::critical(format!("{why} before the job was triggered")),
+        // A Jenkins that does not answer holds nobody up.
+        let within = Self { api: self.api.until(deadline), ..self.clone() };
+        within.run_until(deadline, why)
+    }
+
+    fn run_until(&self, deadline: Instant, why: &str) -> Failure {
+        match self.phase.stop(self.grace / 2) {
+            Phase::Before | Phase::Stopped => {
+                Failure::critical(format!("{why} before the job was triggered"))
+            }
             Phase::Triggering => Failure::critical(format!(
                 "{why} while the job was being triggered; whether Jenkins took the request is not known"
             )),
@@ -86,10 +93,7 @@ impl Stop {
         let third = deadline.saturating_duration_since(Instant::now()) / 3;
         let mut asked = Ok(());
         for how in ["stop", "term", "kill"] {
-            let answer = self.api.end_build(number, how);
-            if how == "stop" || answer.is_ok() {
-                asked = answer;
-            }
+            let mut answer = self.api.end_build(number, how);
             let until = (Instant::now() + third).min(deadline);
             loop {
                 if let Ok(build) = self.api.build(number)
@@ -104,6 +108,12 @@ impl Stop {
                     break;
                 }
                 thread::sleep(LOOK);
+                if answer.as_ref().is_err_and(ApiError::may_pass) {
+                    answer = self.api.end_build(number, how);
+                }
+            }
+            if how == "stop" || answer.is_ok() {
+                asked = answer;
             }
         }
         Failure::critical(format!(

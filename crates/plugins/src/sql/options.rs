@@ -138,7 +138,7 @@ impl Default for Raw {
             mode: Mode::ReadOnly,
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
-            grace: Duration::from_secs(8),
+            grace: environment::grace(),
             rows: 100,
             form: Form::Table,
             warning: None,

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use ureq::http::{Method, Request as HttpRequest, Uri};
+use ureq::http::{Method, Request as HttpRequest, Response as HttpResponse, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Body, BodyReader, Timeout};
+use ureq::{Agent, AsSendBody, Body, BodyReader, Timeout};
 
 use super::networks::Rules;
 use super::tls;
@@ -55,12 +55,14 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// `None` sends no body at all, not an empty one.
     pub body: Option<Vec<u8>>,
+    /// In the place of the client's time-out, for a request that has less time.
+    pub timeout: Option<Duration>,
 }
 
 impl Request {
     /// A request without a body.
     pub fn new(method: &str, url: impl Into<String>) -> Self {
-        Self { method: method.to_owned(), url: url.into(), headers: Vec::new(), body: None }
+        Self { method: method.to_owned(), url: url.into(), headers: Vec::new(), body: None, timeout: None }
     }
 
     /// Adds a header.
@@ -76,8 +78,8 @@ pub enum Trouble {
     /// The name has no address.
     #[error("the name of the host could not be resolved")]
     NotResolved,
-    /// All of its addresses are refused.
-    #[error("{0} is in a network that is not allowed")]
+    /// All of its addresses are refused; the sentence is about the first one.
+    #[error("{0}")]
     NotAllowed(String),
     /// No connection came about.
     #[error("{0}")]
@@ -158,6 +160,10 @@ impl Client {
     /// # Errors
     /// A certificate file that can't be used, as a sentence.
     pub fn new(options: ClientOptions) -> Result<Self, String> {
+        Self::with_resolver(options, DefaultResolver::default())
+    }
+
+    fn with_resolver(options: ClientOptions, inner: impl Resolver) -> Result<Self, String> {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -173,7 +179,7 @@ impl Client {
                 options.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
             config = config.tls_config(tls::config(options.ca_file.as_deref(), identity)?);
         }
-        let resolver = Judge { rules: options.networks, inner: DefaultResolver::default() };
+        let resolver = Judge { rules: options.networks, inner };
         Ok(Self { agent: Agent::with_parts(config.build(), DefaultConnector::default(), resolver) })
     }
 
@@ -186,19 +192,35 @@ impl Client {
             built = built.header(name, value.as_bytes());
         }
         let answer = match &request.body {
-            Some(body) => self.agent.run(built.body(body.as_slice()).map_err(|error| unsendable(&error))?),
-            None => self.agent.run(built.body(()).map_err(|error| unsendable(&error))?),
+            Some(body) => {
+                self.run(built.body(body.as_slice()).map_err(|error| unsendable(&error))?, request.timeout)
+            }
+            None => self.run(built.body(()).map_err(|error| unsendable(&error))?, request.timeout),
         };
         let (parts, body) = answer.map_err(trouble)?.into_parts();
         Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body: Body::into_reader(body) })
+    }
+
+    fn run<S: AsSendBody>(
+        &self,
+        request: HttpRequest<S>,
+        timeout: Option<Duration>,
+    ) -> Result<HttpResponse<Body>, ureq::Error> {
+        match timeout {
+            None => self.agent.run(request),
+            Some(limit) => {
+                let request = self.agent.configure_request(request).timeout_global(Some(limit)).build();
+                self.agent.run(request)
+            }
+        }
     }
 }
 
 /// Looks up a name and gives the addresses that are allowed; the connection goes to exactly these.
 #[derive(Debug)]
-struct Judge {
+struct Judge<R> {
     rules: Rules,
-    inner: DefaultResolver,
+    inner: R,
 }
 
 /// The error of a name whose addresses are all refused; it travels through ureq.
@@ -206,7 +228,7 @@ struct Judge {
 #[error("{0}")]
 struct NotAllowed(String);
 
-impl Resolver for Judge {
+impl<R: Resolver> Resolver for Judge<R> {
     fn resolve(
         &self,
         uri: &Uri,
@@ -214,15 +236,15 @@ impl Resolver for Judge {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        let mut allowed = self.empty();
-        found
-            .iter()
-            .filter(|address| self.rules.permit(address.ip()))
-            .for_each(|address| allowed.push(*address));
-        match found.iter().next() {
-            Some(refused) if allowed.is_empty() => {
-                Err(ureq::Error::Other(Box::new(NotAllowed(refused.ip().to_string()))))
+        let (mut allowed, mut refused) = (self.empty(), None);
+        for address in &found {
+            match self.rules.check(address.ip()) {
+                Ok(()) => allowed.push(*address),
+                Err(why) => refused = refused.or(Some(why)),
             }
+        }
+        match refused {
+            Some(why) if allowed.is_empty() => Err(ureq::Error::Other(Box::new(NotAllowed(why)))),
             _ => Ok(allowed),
         }
     }
@@ -266,5 +288,71 @@ fn io_trouble(error: &io::Error) -> Trouble {
         // The look-up's own errors have no kind of their own.
         _ if error.to_string().contains("failed to lookup address") => Trouble::NotResolved,
         _ => Trouble::Broken(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::Mutex;
+    use std::thread;
+
+    /// Answers each question with the next list of addresses, as a name server does that means harm.
+    #[derive(Debug)]
+    struct Changing(Mutex<std::vec::IntoIter<Vec<SocketAddr>>>);
+
+    impl Resolver for Changing {
+        fn resolve(
+            &self,
+            _: &Uri,
+            _: &ureq::config::Config,
+            _: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+            let mut found = self.empty();
+            let next = self.0.lock().unwrap().next().ok_or(ureq::Error::HostNotFound)?;
+            next.into_iter().for_each(|address| found.push(address));
+            Ok(found)
+        }
+    }
+
+    /// Answers every request with this byte.
+    fn serve(listener: TcpListener, byte: u8) {
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _asked = stream.read(&mut [0; 1024]);
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n";
+                stream.write_all(&[&head[..], &[byte]].concat()).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_name_that_changes_after_the_check_leads_nowhere_else() {
+        let inside = TcpListener::bind("127.0.0.1:0").unwrap();
+        let inside_address = inside.local_addr().unwrap();
+        let outside = TcpListener::bind(("127.0.0.2", inside_address.port())).unwrap();
+        let outside_address = outside.local_addr().unwrap();
+        serve(inside, b'i');
+        serve(outside, b'o');
+        let mut networks = Rules::default();
+        networks.also_allow("127.0.0.2".parse().unwrap());
+        let answers = vec![
+            // A second question about the same request would lead inside.
+            vec![outside_address],
+            vec![inside_address],
+            vec![inside_address, outside_address],
+        ];
+        let options = ClientOptions { networks, tls: false, ..ClientOptions::default() };
+        let client = Client::with_resolver(options, Changing(Mutex::new(answers.into_iter()))).unwrap();
+        let ask = || {
+            let request = Request::new("GET", format!("http://name.example:{}/", inside_address.port()));
+            client.send(&request).map(|mut reply| reply.read(10).unwrap().0)
+        };
+        assert_eq!(ask(), Ok(b"o".to_vec()));
+        assert!(matches!(ask(), Err(Trouble::NotAllowed(_))));
+        assert_eq!(ask(), Ok(b"o".to_vec()));
     }
 }

@@ -63,19 +63,20 @@ const NOT_BY_DEFAULT: [&str; 12] = [
     "fd20:ce::254/128",  // metadata of Google Cloud
 ];
 
-/// What may be reached. `refuse` wins over everything, then `only` (where it is not empty), then `allow`.
+/// What may be reached. `refuse` wins over everything but `this_machine`, then `only` (where it is not empty), then
+/// `allow`.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     only: Vec<Network>,
     allow: Vec<Network>,
     refuse: Vec<Network>,
-    loopback_only: bool,
+    this_machine: bool,
 }
 
 impl Rules {
-    /// Nothing but this machine: for traffic that nobody could read on the way.
-    pub fn loopback_only() -> Self {
-        Self { loopback_only: true, ..Self::default() }
+    /// Of what may be reached, nothing but this machine: for what others must not read on the way.
+    pub fn only_this_machine(self) -> Self {
+        Self { this_machine: true, ..self }
     }
 
     /// No address is refused: for a target that the handler names and no value can change.
@@ -133,23 +134,31 @@ impl Rules {
     }
 
     /// Whether `address` may be connected to.
-    pub fn permit(&self, address: IpAddr) -> bool {
+    ///
+    /// # Errors
+    /// The sentence says why not.
+    pub fn check(&self, address: IpAddr) -> Result<(), String> {
         let forms = forms(address);
+        if self.this_machine && !forms.iter().any(IpAddr::is_loopback) {
+            return Err(format!(
+                "{address} is another machine: without https:// others could read on the way (see --plain-http)"
+            ));
+        }
         let listed =
             |list: &[Network]| forms.iter().any(|form| list.iter().any(|network| network.contains(*form)));
-        if self.loopback_only {
-            return forms.iter().any(IpAddr::is_loopback);
-        }
-        if listed(&self.refuse) || (!self.only.is_empty() && !listed(&self.only)) {
-            return false;
-        }
-        listed(&self.allow)
-            || !forms.iter().any(|form| {
+        let default = || {
+            !forms.iter().any(|form| {
                 NOT_BY_DEFAULT
                     .iter()
                     .filter_map(|text| text.parse().ok())
                     .any(|network: Network| network.contains(*form))
             })
+        };
+        let closed = listed(&self.refuse) || (!self.only.is_empty() && !listed(&self.only));
+        if !closed && (listed(&self.allow) || default()) {
+            return Ok(());
+        }
+        Err(format!("{address} is in a network that is not allowed"))
     }
 }
 
@@ -180,7 +189,7 @@ mod tests {
     use super::*;
 
     fn permits(rules: &Rules, address: &str) -> bool {
-        rules.permit(address.parse().unwrap())
+        rules.check(address.parse().unwrap()).is_ok()
     }
 
     fn networks(list: &[&str]) -> Vec<Network> {
@@ -225,7 +234,7 @@ mod tests {
             only: networks(&["10.0.0.0/8", "127.0.0.0/8"]),
             allow: networks(&["127.0.0.0/8", "169.254.0.0/16"]),
             refuse: networks(&["10.1.0.0/16"]),
-            loopback_only: false,
+            this_machine: false,
         };
         assert!(permits(&rules, "10.2.0.1") && permits(&rules, "127.0.0.1"));
         assert!(
@@ -243,8 +252,10 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_means_it() {
-        let rules = Rules::loopback_only();
+    fn only_this_machine_means_it_and_allows_nothing_more() {
+        let rules = Rules::any().only_this_machine();
         assert!(permits(&rules, "127.0.0.1") && permits(&rules, "::1") && !permits(&rules, "10.0.0.1"));
+        let rules = Rules::default().only_this_machine();
+        assert!(!permits(&rules, "127.0.0.1") && !permits(&rules, "10.0.0.1"));
     }
 }
