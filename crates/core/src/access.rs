@@ -8,6 +8,9 @@
 //!   its handler is needed.
 //! - To run, a matching grant is needed in each environment that the host is in: a host that stands in staging and in
 //!   production needs the right in both. A host in no environment needs a grant for any environment.
+//! - To change a host, a matching `admin` grant that names no handler is needed in each of its environments. A host that
+//!   moves must be theirs before and after, and so must each host group that it joins or leaves. Everything else of the
+//!   inventory, which hosts share, is changed by those whose `admin` grant has no restriction.
 //! - A disabled user has no grants. An API token never allows more than its own verb.
 
 use crate::db::schema::{grants, teams_members, users};
@@ -106,30 +109,78 @@ impl Access {
                 grant.verb >= verb && grant.is_for_handler(handler) && grant.is_for_group(placement)
             })
             .collect();
-        let in_environment = |id: Option<i64>| {
-            fitting
-                .iter()
-                .any(|grant| grant.environments_id.is_none() || (id.is_some() && grant.environments_id == id))
-        };
         let mut ids = placement.environments.iter().map(|environment| Some(environment.id));
         match (verb, placement.environments.is_empty()) {
-            (_, true) => in_environment(None),
-            (Verb::See, false) => ids.any(in_environment),
-            (_, false) => ids.all(in_environment),
+            (Verb::See, false) => ids.any(|id| count_in(&fitting, id)),
+            _ => count_in_all(&fitting, placement),
         }
     }
 
-    /// Whether the person may change the inventory and rights: `admin` without any restriction.
-    pub fn is_admin(&self) -> bool {
-        self.ceiling.is_none_or(|ceiling| ceiling == Verb::Admin)
-            && self.grants.iter().any(|grant| {
-                grant.verb == Verb::Admin
-                    && grant.environments_id.is_none()
-                    && grant.hostgroups_id.is_none()
-                    && grant.event_handlers_id.is_none()
-                    && grant.handler_tag.is_none()
-            })
+    /// Whether the person may change a host that is placed so: an `admin` grant that names no handler counts in each of
+    /// its environments.
+    pub fn may_administer(&self, placement: &Placement) -> bool {
+        let fitting: Vec<&Grant> =
+            self.administrating().filter(|grant| grant.is_for_group(placement)).collect();
+        count_in_all(&fitting, placement)
     }
+
+    /// Whether the person may make a host that is placed so: they may administer it by each of its groups.
+    pub fn may_place(&self, placement: &Placement) -> bool {
+        self.may_administer(placement)
+            && placement.hostgroups.iter().all(|group| self.may_administer_by(placement, group))
+    }
+
+    /// Whether the person may move a host: they may administer it on both sides, and each group that it joins or leaves.
+    pub fn may_move(&self, from: &Placement, to: &Placement) -> bool {
+        let leaves = from.hostgroups.iter().filter(|group| !to.hostgroups.contains(group));
+        let joins = to.hostgroups.iter().filter(|group| !from.hostgroups.contains(group));
+        self.may_administer(from)
+            && self.may_administer(to)
+            && leaves.into_iter().all(|group| self.may_administer_by(from, group))
+            && joins.into_iter().all(|group| self.may_administer_by(to, group))
+    }
+
+    /// Whether there are hosts that the person may change, or could make.
+    pub fn administers_some(&self) -> bool {
+        self.administrating().next().is_some()
+    }
+
+    fn administrating(&self) -> impl Iterator<Item = &Grant> {
+        let allowed = self.ceiling.is_none_or(|ceiling| ceiling == Verb::Admin);
+        self.grants.iter().filter(move |grant| {
+            allowed
+                && grant.verb == Verb::Admin
+                && grant.event_handlers_id.is_none()
+                && grant.handler_tag.is_none()
+        })
+    }
+
+    /// Whether they could administer the host if it were in this group alone.
+    fn may_administer_by(&self, placement: &Placement, group: &(i64, String)) -> bool {
+        let alone =
+            Placement { environments: placement.environments.clone(), hostgroups: vec![group.clone()] };
+        self.may_administer(&alone)
+    }
+
+    /// Whether the person may change all of the inventory and rights: `admin` without any restriction.
+    pub fn is_admin(&self) -> bool {
+        self.administrating().any(|grant| grant.environments_id.is_none() && grant.hostgroups_id.is_none())
+    }
+}
+
+/// Whether one of these counts in the environment, or outside of all.
+fn count_in(grants: &[&Grant], environment: Option<i64>) -> bool {
+    grants.iter().any(|grant| {
+        grant.environments_id.is_none() || (environment.is_some() && grant.environments_id == environment)
+    })
+}
+
+/// Whether one of these counts in each of the environments, or outside of all where there are none.
+fn count_in_all(grants: &[&Grant], placement: &Placement) -> bool {
+    if placement.environments.is_empty() {
+        return count_in(grants, None);
+    }
+    placement.environments.iter().all(|environment| count_in(grants, Some(environment.id)))
 }
 
 impl Grant {

@@ -171,6 +171,26 @@ impl Host {
         Ok(Self::placements(connection, &[id])?.pop().unwrap_or_default())
     }
 
+    /// Where a host would belong that is in these environments and host groups; names that nothing has are left out.
+    pub fn placement_by_names(
+        connection: &mut PgConnection,
+        environments: &[String],
+        groups: &[String],
+    ) -> QueryResult<Placement> {
+        let environments = diesel::sql_query(
+            "SELECT 0::bigint AS hosts_id, id, name, colour, minimum_risk FROM environments \
+             WHERE name = ANY($1) ORDER BY name",
+        )
+        .bind::<Array<Text>, _>(environments)
+        .load(connection)?;
+        let groups = hostgroups::table
+            .filter(hostgroups::name.eq_any(groups))
+            .order(hostgroups::name)
+            .select((hostgroups::id, hostgroups::name))
+            .load(connection)?;
+        Ok(Placement { environments, hostgroups: groups })
+    }
+
     /// Other names that the outside has for it, by name.
     pub fn aliases(&self, connection: &mut PgConnection) -> QueryResult<Vec<String>> {
         host_aliases::table
