@@ -215,7 +215,7 @@ fn each_bad_value_is_refused_with_its_reason() {
         ("hosts:\n - name: !!python/name:os.system a", "2: unsupported tag"),
         (
             "environments:\n - name: a\n   colour: pink",
-            "2: environment 'a' has the colour 'pink'; allowed are red,",
+            "2: environment 'a': the colour 'pink' is not known; allowed are red,",
         ),
         (
             "environments:\n - name: a\n   minimum_risk: high",

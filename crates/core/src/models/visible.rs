@@ -2,6 +2,7 @@
 
 use super::event_handlers::EventHandler;
 use super::hosts::Host;
+use super::inventory::Noun;
 use super::services::Service;
 use crate::access::{Access, grant_exists, task_is_visible};
 use crate::db::schema::{event_handlers, hosts, services};
@@ -10,7 +11,7 @@ use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use uuid::Uuid;
 
 /// Who looks at a list.
@@ -65,7 +66,7 @@ impl Viewer {
     /// grant for this handler.
     fn sees_handler(self) -> String {
         if self.everything {
-            return "event_handlers.enabled".to_owned();
+            return "TRUE".to_owned();
         }
         let fits = "(g.event_handlers_id IS NULL OR g.event_handlers_id = event_handlers.id) \
                     AND (g.handler_tag IS NULL OR g.handler_tag = ANY (event_handlers.tags))";
@@ -83,6 +84,42 @@ impl Viewer {
             "m.hosts_id",
         )
     }
+}
+
+/// Names of this kind that are there for the viewer, in order; with `among` only of these.
+pub fn names(
+    connection: &mut PgConnection,
+    viewer: Viewer,
+    noun: Noun,
+    among: Option<&[&str]>,
+    limit: i64,
+) -> QueryResult<Vec<String>> {
+    let seen = match noun {
+        Noun::Environment => viewer
+            .finds("FROM environments_members m WHERE m.environments_id = environments.id", "m.hosts_id"),
+        Noun::Hostgroup => {
+            viewer.finds("FROM hostgroups_members m WHERE m.hostgroups_id = hostgroups.id", "m.hosts_id")
+        }
+        Noun::Service => viewer.sees_service(),
+        Noun::EventHandler => viewer.sees_handler(),
+        Noun::Host => viewer.sees_host("hosts.id"),
+        // Who has rights is known to administrators only.
+        Noun::Team | Noun::User | Noun::Grant => return Ok(Vec::new()),
+    };
+    let rows: Vec<NameRow> = diesel::sql_query(format!(
+        "SELECT name FROM {} WHERE ($1 IS NULL OR name = ANY($1)) AND {seen} ORDER BY name LIMIT $2",
+        noun.table()
+    ))
+    .bind::<Nullable<Array<Text>>, _>(among)
+    .bind::<BigInt, _>(limit)
+    .load(connection)?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+#[derive(QueryableByName)]
+struct NameRow {
+    #[diesel(sql_type = Text)]
+    name: String,
 }
 
 /// Hosts within a part of the inventory, by name after `after`, whose name or address contains `like`.
@@ -196,7 +233,7 @@ fn services_where(connection: &mut PgConnection, viewer: Viewer, also: &str) -> 
         .load(connection)
 }
 
-/// Enabled handlers by name after `after`, whose name contains `like`.
+/// Handlers by name after `after`, whose name contains `like`; disabled ones are there for administrators.
 pub fn handlers(
     connection: &mut PgConnection,
     viewer: Viewer,
@@ -214,7 +251,7 @@ pub fn handlers(
         .load(connection)
 }
 
-/// The enabled handler with this id, if it is there for the viewer.
+/// The handler with this id, if it is there for the viewer.
 pub fn handler(connection: &mut PgConnection, viewer: Viewer, id: i64) -> QueryResult<Option<EventHandler>> {
     event_handlers::table
         .find(id)

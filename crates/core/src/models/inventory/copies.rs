@@ -18,7 +18,7 @@ pub struct Copies {
 }
 
 const TOUCHED_HOSTS: &str = "INSERT INTO load_touched_hosts \
-     SELECT id FROM load_hosts UNION \
+     SELECT id FROM load_hosts WHERE hostgroups IS NOT NULL OR services IS NOT NULL UNION \
      SELECT m.hosts_id FROM hostgroups_members m JOIN load_hostgroups l ON l.id = m.hostgroups_id \
      WHERE l.services IS NOT NULL";
 

@@ -1,18 +1,31 @@
-//! Loading inventory: everything that a source says goes into temporary tables and from there, by a fixed number of
+//! Changing the inventory, many objects at once or one.
+//!
+//! A load: everything that a source says goes into temporary tables and from there, by a fixed number of
 //! statements whatever its size, into the tables that count.
 //!
-//! Only what the source names is added and changed; nothing that it leaves out is removed.
+//! Only what the source names is added and changed; nothing that it leaves out is removed. An editor's change of one
+//! object ([`save`]) goes the same way.
 
 mod changes;
+mod complaints;
 mod copies;
+mod definition;
+mod delete;
 mod known;
+mod pending;
 mod rows;
+mod save;
 mod stage;
 
 pub use changes::{Change, Changes};
+pub use complaints::Complaint;
 pub use copies::Copies;
+pub use definition::{Definition, Stored};
+pub use delete::{Dependant, delete, dependants};
 pub use known::{Known, known};
+pub use pending::{Pending, PendingHost};
 pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team};
+pub use save::{EditError, Editor, Saved, Target, apply, check, lock, save};
 
 use crate::text_enum::text_enum;
 use diesel::pg::PgConnection;
@@ -41,8 +54,8 @@ text_enum! {
 }
 
 impl Noun {
-    /// The table that holds these.
-    fn table(self) -> &'static str {
+    /// The table that holds these, which is also how addresses call them.
+    pub const fn table(self) -> &'static str {
         match self {
             Self::Environment => "environments",
             Self::EventHandler => "event_handlers",
@@ -59,6 +72,8 @@ impl Noun {
 /// Loads `inventory` and tells what changed. Call it in a transaction and after the checks: a name that is not known is
 /// passed over here. Rolling back makes it a plan. `author` stands in the revisions of handlers.
 pub fn load(connection: &mut PgConnection, inventory: &Inventory, author: &str) -> QueryResult<Changes> {
+    stage::allow_time(connection)?;
+    stage::lock(connection)?;
     stage::fill(connection, inventory)?;
     let mut changes = Changes::default();
     changes.take_objects(connection, author)?;

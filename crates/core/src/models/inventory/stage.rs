@@ -24,10 +24,18 @@ struct Staged<'a, T> {
     row: &'a T,
 }
 
+/// Lets the statements of this transaction take as long as a large load needs.
+pub(super) fn allow_time(connection: &mut PgConnection) -> QueryResult<()> {
+    connection.batch_execute(TIMEOUT)
+}
+
+/// Excludes every other load and editor until the transaction ends.
+pub(super) fn lock(connection: &mut PgConnection) -> QueryResult<()> {
+    connection.batch_execute(LOCK)
+}
+
 /// Makes the tables and fills them.
 pub(super) fn fill(connection: &mut PgConnection, inventory: &Inventory) -> QueryResult<()> {
-    connection.batch_execute(TIMEOUT)?;
-    connection.batch_execute(LOCK)?;
     connection.batch_execute(include_str!("stage.sql"))?;
     insert(connection, "load_environments", &inventory.environments, |row| &row.name)?;
     insert(connection, "load_hostgroups", &inventory.hostgroups, |row| &row.name)?;
@@ -45,6 +53,14 @@ pub(super) fn resolve(connection: &mut PgConnection) -> QueryResult<()> {
          UPDATE load_services l SET id = t.id FROM services t WHERE t.name = l.name; \
          UPDATE load_hosts l SET id = t.id FROM hosts t WHERE t.name = l.name; \
          UPDATE load_teams l SET id = t.id FROM teams t WHERE t.name = l.name;",
+    )
+}
+
+/// Takes the tables away before the transaction ends, for one that writes more than one object.
+pub(super) fn drop(connection: &mut PgConnection) -> QueryResult<()> {
+    connection.batch_execute(
+        "DROP TABLE load_environments, load_hostgroups, load_services, load_hosts, load_event_handlers, load_teams, \
+         load_grants, load_touched_hosts, load_touched_members",
     )
 }
 
