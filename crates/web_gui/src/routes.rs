@@ -1,12 +1,14 @@
 //! Every address of the program.
 
+use crate::editors::EDITED;
 use crate::error::AppError;
 use crate::handlers::{
-    assets, environments, event_handlers, health, hostgroups, hosts, managers, popup, services, sign_in,
-    start, tasks,
+    assets, editing, environments, event_handlers, health, hostgroups, hosts, managers, popup, services,
+    sign_in, start, tasks,
 };
 use crate::{api, body};
 use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
+use selfservice_core::models::inventory::Noun;
 
 /// The largest JSON body or form, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -14,6 +16,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// Adds every address to the application.
 pub fn routes(config: &mut ServiceConfig) {
     limits(config);
+    editing_routes(config);
     config
         .route("/", get().to(start::show))
         .service(resource("/signin").route(get().to(sign_in::form)).route(post().to(sign_in::submit)))
@@ -55,6 +58,47 @@ pub fn routes(config: &mut ServiceConfig) {
                 .configure(api::routes),
         );
 }
+
+/// Making, changing and deleting; they stand before the pages of single objects, because `new` is no id.
+fn editing_routes(config: &mut ServiceConfig) {
+    for noun in EDITED {
+        let folder = noun.table();
+        config
+            .service(
+                resource(format!("/{folder}/new"))
+                    .route(get().to(move |state, reader| editing::new(state, reader, noun)))
+                    .route(
+                        post()
+                            .to(move |state, request, form| editing::save(state, request, form, noun, None)),
+                    ),
+            )
+            .service(
+                resource(format!("/{folder}/{{id}}/edit"))
+                    .route(get().to(move |state, reader, id: Id| editing::edit(state, reader, noun, *id)))
+                    .route(post().to(move |state, request, form, id: Id| {
+                        editing::save(state, request, form, noun, Some(*id))
+                    })),
+            )
+            .service(
+                resource(format!("/{folder}/{{id}}/delete"))
+                    .route(
+                        get().to(move |state, reader, id: Id| editing::ask_delete(state, reader, noun, *id)),
+                    )
+                    .route(post().to(move |state, request, form, id: Id| {
+                        editing::delete(state, request, form, noun, *id)
+                    })),
+            );
+    }
+    for noun in [Noun::Hostgroup, Noun::Service] {
+        config.route(
+            &format!("/{}/{{id}}/apply", noun.table()),
+            post().to(move |state, form, id: Id| editing::apply(state, form, noun, *id)),
+        );
+    }
+}
+
+/// The number in an address.
+type Id = web::Path<i64>;
 
 /// What bodies, queries and paths may be; what is wrong with them is said in our own words.
 fn limits(config: &mut ServiceConfig) {

@@ -169,6 +169,35 @@ impl<F: DeserializeOwned + 'static> FromRequest for SignedForm<F> {
     }
 }
 
+/// A form of ours whose fields are read as they stand, also those that stand in it more than once: its `csrf_token` was
+/// checked and taken out.
+pub struct SignedFields {
+    /// Who sent it.
+    pub signed: Signed,
+    /// Names and values in their order.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl FromRequest for SignedFields {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, AppResult<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let form = web::Form::<Vec<(String, String)>>::from_request(&request, payload);
+        Box::pin(async move {
+            let signed = authenticate(&request).await?;
+            let incomplete = || AppError::BadRequest("The form is incomplete.".to_owned());
+            let pairs = form.await.map_err(|_| incomplete())?.into_inner();
+            let (tokens, pairs): (Vec<_>, Vec<_>) =
+                pairs.into_iter().partition(|(name, _)| name == "csrf_token");
+            let [(_, token)] = <[_; 1]>::try_from(tokens).map_err(|_| incomplete())?;
+            signed.brought(Some(&token))?;
+            Ok(Self { signed, pairs })
+        })
+    }
+}
+
 /// A token where the request brings one, else the cookie; what was found also serves the error page's menu.
 async fn authenticate(request: &HttpRequest) -> AppResult<Signed> {
     let state = request

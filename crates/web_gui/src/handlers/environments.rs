@@ -8,11 +8,13 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::environments::{Environment, Member as MemberRow};
+use selfservice_core::models::visible::Viewer;
 
 #[derive(Template)]
 #[template(path = "environments/list.html")]
 struct EnvironmentList {
     page: Page,
+    may_create: bool,
     query: String,
     environments: Vec<EnvironmentRow>,
     next: Option<String>,
@@ -41,6 +43,7 @@ pub async fn list(
     .await?;
     html(&EnvironmentList {
         page: reader.page("Environments", "environments"),
+        may_create: listed.may_create,
         next: listed.next,
         query: listed.query,
         environments: listed
@@ -61,6 +64,7 @@ pub async fn list(
 #[template(path = "environments/show.html")]
 struct EnvironmentShow {
     page: Page,
+    may_edit: bool,
     environment: Environment,
     search_url: String,
     query: String,
@@ -92,18 +96,20 @@ pub async fn show(
     let (signed, id) = (reader.signed.clone(), id.into_inner());
     let List { query, after } = asked.into_inner();
     let like = query.clone();
-    let (environment, mut members) = state
+    let (may_edit, environment, mut members) = state
         .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
+            let access = signed.access(connection)?;
+            let viewer = Viewer::new(signed.user.id, &access);
             let environment = Environment::find_visible(connection, viewer, id)?.ok_or(AppError::NotFound)?;
             let members = environment.members(connection, viewer, &like, &after, page::limit())?;
-            Ok((environment, members))
+            Ok((access.is_admin(), environment, members))
         })
         .await?;
     let search_url = format!("/environments/{id}");
     let after = page::cut(&mut members, |member| member.host.clone());
     html(&EnvironmentShow {
         page: reader.page(&environment.name, "environments"),
+        may_edit,
         environment,
         next: after.map(|after| page::next_url(&search_url, &[("query", &query)], &after)),
         search_url,

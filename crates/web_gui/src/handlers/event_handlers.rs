@@ -23,6 +23,7 @@ const RUNS: i64 = 10;
 #[template(path = "event_handlers/list.html")]
 struct HandlerList {
     page: Page,
+    may_create: bool,
     query: String,
     handlers: Vec<HandlerRow>,
     next: Option<String>,
@@ -35,6 +36,7 @@ struct HandlerRow {
     risk: &'static str,
     timeout: String,
     limit: Option<i32>,
+    enabled: bool,
     paused: bool,
     description: String,
 }
@@ -43,6 +45,7 @@ impl From<EventHandler> for HandlerRow {
     fn from(handler: EventHandler) -> Self {
         Self {
             limit: handler.max_running,
+            enabled: handler.enabled,
             paused: handler.paused_at.is_some(),
             id: handler.id,
             name: handler.name,
@@ -68,6 +71,7 @@ pub async fn list(
             .await?;
     html(&HandlerList {
         page: reader.page("Event handlers", "event_handlers"),
+        may_create: listed.may_create,
         next: listed.next,
         query: listed.query,
         handlers: listed.rows.into_iter().map(HandlerRow::from).collect(),
@@ -78,6 +82,7 @@ pub async fn list(
 #[template(path = "event_handlers/show.html")]
 struct HandlerShow {
     page: Page,
+    may_edit: bool,
     may_pause: bool,
     handler: HandlerView,
     parameters: Vec<ParameterRow>,
@@ -87,6 +92,7 @@ struct HandlerShow {
 
 struct HandlerView {
     id: i64,
+    enabled: bool,
     name: String,
     pause: Option<PauseView>,
     limit: Option<i32>,
@@ -122,6 +128,7 @@ impl From<EventHandler> for HandlerView {
     fn from(handler: EventHandler) -> Self {
         Self {
             id: handler.id,
+            enabled: handler.enabled,
             pause: PauseView::of(&handler),
             limit: handler.max_running,
             name: handler.name,
@@ -184,6 +191,7 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
         .with_context(|| format!("while reading the parameters of the handler '{}'", handler.name))?;
     html(&HandlerShow {
         page: reader.page(&handler.name, "event_handlers"),
+        may_edit: may_pause,
         may_pause,
         handler: handler.into(),
         parameters: parameters.into_iter().map(ParameterRow::from).collect(),

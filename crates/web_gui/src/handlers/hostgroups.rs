@@ -8,12 +8,14 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::hostgroups::{Hostgroup, ListedHostgroup};
-use selfservice_core::models::visible::{self, Within};
+use selfservice_core::models::inventory::{Noun, Pending};
+use selfservice_core::models::visible::{self, Viewer, Within};
 
 #[derive(Template)]
 #[template(path = "hostgroups/list.html")]
 struct HostgroupList {
     page: Page,
+    may_create: bool,
     query: String,
     hostgroups: Vec<HostgroupRow>,
     next: Option<String>,
@@ -53,6 +55,7 @@ pub async fn list(
             .await?;
     html(&HostgroupList {
         page: reader.page("Host groups", "hostgroups"),
+        may_create: listed.may_create,
         next: listed.next,
         query: listed.query,
         hostgroups: listed.rows.into_iter().map(HostgroupRow::from).collect(),
@@ -63,6 +66,9 @@ pub async fn list(
 #[template(path = "hostgroups/show.html")]
 struct HostgroupShow {
     page: Page,
+    may_edit: bool,
+    pending: Pending,
+    apply_url: String,
     hostgroup: Hostgroup,
     services: Vec<Named>,
     search_url: String,
@@ -81,20 +87,25 @@ pub async fn show(
     let (signed, id) = (reader.signed.clone(), id.into_inner());
     let List { query, after } = asked.into_inner();
     let like = query.clone();
-    let (hostgroup, services, hosts, after) = state
+    let (may_edit, pending, hostgroup, services, hosts, after) = state
         .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
+            let access = signed.access(connection)?;
+            let viewer = Viewer::new(signed.user.id, &access);
             let hostgroup = Hostgroup::find_visible(connection, viewer, id)?.ok_or(AppError::NotFound)?;
             let services = visible::services_of_hostgroup(connection, viewer, id)?;
             let within = Within::Hostgroup(id);
             let hosts = visible::hosts_within(connection, viewer, within, &like, &after, page::limit())?;
             let (hosts, after) = host_rows(connection, hosts)?;
-            Ok((hostgroup, services, hosts, after))
+            let pending = super::pending(connection, &access, Noun::Hostgroup, id)?;
+            Ok((access.is_admin(), pending, hostgroup, services, hosts, after))
         })
         .await?;
     let search_url = format!("/hostgroups/{id}");
     html(&HostgroupShow {
         page: reader.page(&hostgroup.name, "hostgroups"),
+        may_edit,
+        pending,
+        apply_url: format!("/hostgroups/{id}/apply"),
         hostgroup,
         services: services.into_iter().map(Named::from).collect(),
         next: after.map(|after| page::next_url(&search_url, &[("query", &query)], &after)),

@@ -23,6 +23,7 @@ const RUNS: i64 = 10;
 #[template(path = "hosts/list.html")]
 struct HostList {
     page: Page,
+    may_create: bool,
     query: String,
     hosts: Vec<HostRow>,
     next: Option<String>,
@@ -34,16 +35,19 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let (user, List { query, after }) = (reader.signed.user.id, asked.into_inner());
+    let (signed, List { query, after }) = (reader.signed.clone(), asked.into_inner());
     let like = query.clone();
-    let (hosts, after) = state
+    let (may_create, hosts, after) = state
         .run(move |connection| {
-            let hosts = Host::visible_page(connection, user, &like, &after, page::limit())?;
-            host_rows(connection, hosts)
+            let may_create = signed.access(connection)?.administers_some();
+            let hosts = Host::visible_page(connection, signed.user.id, &like, &after, page::limit())?;
+            let (hosts, after) = host_rows(connection, hosts)?;
+            Ok((may_create, hosts, after))
         })
         .await?;
     html(&HostList {
         page: reader.page("Hosts", "hosts"),
+        may_create,
         next: after.map(|after| page::next_url("/hosts", &[("query", &query)], &after)),
         query,
         hosts,
@@ -54,6 +58,7 @@ pub async fn list(
 #[template(path = "hosts/show.html")]
 struct HostShow {
     page: Page,
+    may_edit: bool,
     host: HostView,
     popup_url: String,
     services: Vec<EffectiveService>,
@@ -61,6 +66,7 @@ struct HostShow {
 }
 
 struct HostView {
+    id: i64,
     name: String,
     address: String,
     aliases: Vec<String>,
@@ -96,18 +102,20 @@ struct EffectiveHandler {
 /// One host: its services, the handlers that the reader may see on it, and its last runs.
 pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let (signed, id) = (reader.signed.clone(), id.into_inner());
-    let (host, services, runs) = state
+    let (may_edit, host, services, runs) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
             let (host, placement) = lookup::host(connection, &access, id)?;
             let services = effective_services(connection, &access, &placement, id)?;
             let filter = TaskFilter { hosts_id: Some(id), ..TaskFilter::default() };
             let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
-            Ok((HostView::read(connection, host, &placement)?, services, runs))
+            let may_edit = access.may_administer(&placement);
+            Ok((may_edit, HostView::read(connection, host, &placement)?, services, runs))
         })
         .await?;
     html(&HostShow {
         page: reader.page(&host.name, "hosts"),
+        may_edit,
         popup_url: format!("/popup?host={}", encoded(&host.name)),
         host,
         services,
@@ -118,6 +126,7 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
 impl HostView {
     fn read(connection: &mut PgConnection, host: Host, placement: &Placement) -> AppResult<Self> {
         Ok(Self {
+            id: host.id,
             aliases: host.aliases(connection)?,
             environments: page::badges(placement),
             hostgroups: page::hostgroups(placement),

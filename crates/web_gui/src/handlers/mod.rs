@@ -1,6 +1,7 @@
 //! The pages: each file has the view structs of one folder of templates and the handlers that fill them.
 
 pub mod assets;
+pub mod editing;
 pub mod environments;
 pub mod error_page;
 pub mod event_handlers;
@@ -21,11 +22,16 @@ use crate::page::{self, HostRow, Reader, Variable, cut};
 use crate::state::AppState;
 use actix_web::HttpResponse;
 use actix_web::http::header;
+use selfservice_core::access::Access;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::hosts::Host;
+use selfservice_core::models::inventory::{Noun, Pending};
 use selfservice_core::models::visible::Viewer;
 use selfservice_core::models::wait_reason::WaitReason;
 use serde::Deserialize;
+
+/// So many hosts that differ from a template are told one by one.
+const PENDING_HOSTS: i64 = 20;
 
 /// What restricts a list, and where its page begins.
 #[derive(Deserialize)]
@@ -45,6 +51,8 @@ struct Paged<T> {
     query: String,
     /// Where the next page is, if there is one.
     next: Option<String>,
+    /// Whether the reader may make things of this kind, as those may who administer everything.
+    may_create: bool,
 }
 
 /// Reads the page that was asked for of the list at `path`. `load` gets the reader, what to search for and the name to
@@ -58,15 +66,16 @@ async fn paged<T: Send + 'static>(
     name: impl Fn(&T) -> String,
 ) -> AppResult<Paged<T>> {
     let (signed, query) = (reader.signed.clone(), asked.query.clone());
-    let mut rows = state
+    let (mut rows, may_create) = state
         .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
-            Ok(load(connection, viewer, &asked)?)
+            let access = signed.access(connection)?;
+            let viewer = Viewer::new(signed.user.id, &access);
+            Ok((load(connection, viewer, &asked)?, access.is_admin()))
         })
         .await?;
     let after = page::cut(&mut rows, name);
     let next = after.map(|after| page::next_url(path, &[("query", &query)], &after));
-    Ok(Paged { rows, query, next })
+    Ok(Paged { rows, query, next, may_create })
 }
 
 /// The rows of a list of hosts that was read one too long, and the name where the next page begins.
@@ -112,6 +121,14 @@ async fn administer<T: Send + 'static>(
 /// Leads the browser from a form that was done to the page that shows it.
 fn see(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
+}
+
+/// How the hosts of a template differ from it, for those who may apply it.
+fn pending(connection: &mut PgConnection, access: &Access, noun: Noun, id: i64) -> AppResult<Pending> {
+    if !access.is_admin() {
+        return Ok(Pending::default());
+    }
+    Ok(Pending::of_template(connection, noun, id, PENDING_HOSTS)?)
 }
 
 /// What to tell readers when nothing takes tasks.

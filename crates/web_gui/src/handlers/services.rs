@@ -1,6 +1,7 @@
 //! Services, the handlers that they bring, and the hosts that have each.
 
 use super::{List, host_rows, paged, variables};
+use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::page::{self, HostRow, Named, Page, Reader, Variable, html};
 use crate::state::AppState;
@@ -9,12 +10,14 @@ use askama::Template;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::hostgroups::Hostgroup;
+use selfservice_core::models::inventory::{Noun, Pending};
 use selfservice_core::models::visible::{self, ListedService, Viewer, Within};
 
 #[derive(Template)]
 #[template(path = "services/list.html")]
 struct ServiceList {
     page: Page,
+    may_create: bool,
     query: String,
     services: Vec<ServiceRow>,
     next: Option<String>,
@@ -53,6 +56,7 @@ pub async fn list(
         paged(&state, &reader, "/services", asked.into_inner(), load, |row| row.service.name.clone()).await?;
     html(&ServiceList {
         page: reader.page("Services", "services"),
+        may_create: listed.may_create,
         next: listed.next,
         query: listed.query,
         services: listed.rows.into_iter().map(ServiceRow::from).collect(),
@@ -63,6 +67,9 @@ pub async fn list(
 #[template(path = "services/show.html")]
 struct ServiceShow {
     page: Page,
+    may_edit: bool,
+    pending: Pending,
+    apply_url: String,
     service: ServiceView,
     handlers: Vec<HandlerLink>,
     hostgroups: Vec<Named>,
@@ -73,6 +80,7 @@ struct ServiceShow {
 }
 
 struct ServiceView {
+    id: i64,
     name: String,
     description: String,
     variables: Vec<Variable>,
@@ -93,11 +101,13 @@ impl From<EventHandler> for HandlerLink {
 impl ServiceShow {
     fn read(
         connection: &mut PgConnection,
-        viewer: Viewer,
+        signed: &Signed,
         id: i64,
         List { query, after }: List,
         page: impl FnOnce(&str) -> Page,
     ) -> AppResult<Self> {
+        let access = signed.access(connection)?;
+        let viewer = Viewer::new(signed.user.id, &access);
         let service = visible::service(connection, viewer, id)?.ok_or(AppError::NotFound)?;
         let handlers = visible::handlers_of_service(connection, viewer, id)?;
         let hostgroups = Hostgroup::visible_with_service(connection, viewer, id)?;
@@ -107,7 +117,11 @@ impl ServiceShow {
         let search_url = format!("/services/{id}");
         Ok(Self {
             page: page(&service.name),
+            may_edit: access.is_admin(),
+            pending: super::pending(connection, &access, Noun::Service, id)?,
+            apply_url: format!("/services/{id}/apply"),
             service: ServiceView {
+                id,
                 variables: variables("SERVICE", service.variables()),
                 name: service.name,
                 description: service.description,
@@ -133,8 +147,7 @@ pub async fn show(
     let mut page = reader.page("", "services");
     let shown = state
         .run(move |connection| {
-            let viewer = signed.viewer(connection)?;
-            ServiceShow::read(connection, viewer, id, asked, |name| {
+            ServiceShow::read(connection, &signed, id, asked, |name| {
                 page.title = name.to_owned();
                 page
             })

@@ -1,8 +1,9 @@
 //! The pages, sign-in and everything that browsers are told, against the running program and a real database.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod administering;
 mod common;
+mod editing;
 mod headers;
 mod origins;
 mod outage;

@@ -8,9 +8,13 @@ use std::collections::BTreeSet;
 const LISTS: [&str; 6] = ["/hosts", "/environments", "/hostgroups", "/services", "/event_handlers", "/tasks"];
 
 /// Addresses of things that a page links to, such as `/hosts/3`.
+/// Links to things in the folder, not to forms.
 fn links(page: &str, folder: &str) -> BTreeSet<String> {
     let start = format!("href=\"/{folder}/");
-    page.split(&start).skip(1).map(|rest| format!("/{folder}/{}", rest.split('"').next().unwrap())).collect()
+    let tails = page.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap());
+    let things =
+        tails.filter(|tail| *tail != "new" && !tail.ends_with("/edit") && !tail.ends_with("/delete"));
+    things.map(|tail| format!("/{folder}/{tail}")).collect()
 }
 
 async fn text(browser: &Browser, path: &str) -> String {

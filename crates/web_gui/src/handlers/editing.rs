@@ -1,0 +1,311 @@
+//! Making, changing and deleting: the same pages for every kind of object.
+
+use super::see;
+use crate::auth::{SignedFields, SignedForm};
+use crate::editors::{self, Choices};
+use crate::error::{AppError, AppResult};
+use crate::forms::{self, Control, Fields, Mistake, Section, Suggestions};
+use crate::page::{HTML, Page, Reader, html};
+use crate::state::AppState;
+use crate::store::{self, Desk, May, Outcome};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use selfservice_core::db::PgConnection;
+use selfservice_core::models::inventory::{self, Complaint, Dependant, Noun, Stored, Target};
+use selfservice_core::models::visible::Viewer;
+use serde::Deserialize;
+
+/// Fields that every form has besides its own.
+const VERSION: &str = "version";
+const MORE: &str = "more";
+
+#[derive(Template)]
+#[template(path = "editing/form.html")]
+struct FormPage {
+    page: Page,
+    /// Where the form goes, and where its reader goes who gives up.
+    action: String,
+    cancel: String,
+    submit: String,
+    version: String,
+    /// Somebody else has changed the object meanwhile.
+    stale: bool,
+    mistakes: Vec<Mistake>,
+    sections: Vec<Section>,
+    suggestions: Vec<Suggestions>,
+    delete_url: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "editing/delete.html")]
+struct DeletePage {
+    page: Page,
+    noun: Noun,
+    name: String,
+    action: String,
+    cancel: String,
+    version: String,
+    dependants: Vec<Dependant>,
+    /// Why it cannot be deleted now.
+    obstacle: Option<String>,
+}
+
+/// What a form is shown with.
+#[derive(Default)]
+struct Shown {
+    typed: Fields,
+    version: String,
+    complaints: Vec<Complaint>,
+    stored: Option<Fields>,
+    more: bool,
+}
+
+/// The empty form.
+pub async fn new(state: web::Data<AppState>, reader: Reader, noun: Noun) -> AppResult<HttpResponse> {
+    let signed = reader.signed.clone();
+    let macros = state.macros.clone();
+    let choices = state
+        .run(move |connection| {
+            let access = signed.access(connection)?;
+            if store::may_edit(connection, &access, noun, None)? != May::Yes {
+                return Err(AppError::NotFound);
+            }
+            let viewer = Viewer::new(signed.user.id, &access);
+            Ok(Choices::load(connection, viewer, &macros, noun)?)
+        })
+        .await?;
+    let shown = Shown { typed: editors::empty(noun), ..Shown::default() };
+    html(&form_page(reader.page("", noun.table()), noun, None, &choices, shown))
+}
+
+/// The form of an object that is there.
+pub async fn edit(
+    state: web::Data<AppState>,
+    reader: Reader,
+    noun: Noun,
+    id: i64,
+) -> AppResult<HttpResponse> {
+    let signed = reader.signed.clone();
+    let macros = state.macros.clone();
+    let (choices, stored) = state
+        .run(move |connection| {
+            let access = signed.access(connection)?;
+            may(store::may_edit(connection, &access, noun, Some(id))?, noun)?;
+            let stored = Stored::find(connection, noun, id)?.ok_or(AppError::NotFound)?;
+            let viewer = Viewer::new(signed.user.id, &access);
+            Ok((Choices::load(connection, viewer, &macros, noun)?, stored))
+        })
+        .await?;
+    let shown = Shown {
+        version: stored.version()?,
+        typed: editors::to_fields(&stored.definition),
+        ..Shown::default()
+    };
+    html(&form_page(reader.page("", noun.table()), noun, Some(id), &choices, shown))
+}
+
+/// Takes the form of a new object (`id` is none) or of one that is there.
+pub async fn save(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    form: SignedFields,
+    noun: Noun,
+    id: Option<i64>,
+) -> AppResult<HttpResponse> {
+    let SignedFields { signed, mut pairs } = form;
+    let version = taken(&mut pairs, VERSION).unwrap_or_default();
+    let more = taken(&mut pairs, MORE).is_some();
+    let known = forms::known(&editors::sections(noun, &Choices::default()));
+    let typed = Fields::of_form(pairs, &known)?;
+    let page = Page::new(&request, Some(&signed), "", noun.table());
+    let macros = state.macros.clone();
+    let (outcome, choices, shown) = state
+        .transaction(move |connection| {
+            let target = id.map_or(Target::New, |id| Target::Present { id, version: &version });
+            let outcome = if more {
+                let access = signed.access(connection)?;
+                may(store::may_edit(connection, &access, noun, id)?, noun)?;
+                None
+            } else {
+                let read = editors::read(noun, &typed)?;
+                Some(Desk::open(connection, &signed)?.save(&macros, noun, target, read)?)
+            };
+            let viewer = signed.viewer(connection)?;
+            let choices = Choices::load(connection, viewer, &macros, noun)?;
+            Ok((outcome, choices, Shown { typed, version, more, ..Shown::default() }))
+        })
+        .await?;
+    let (status, shown) = match outcome {
+        None => (StatusCode::OK, shown),
+        Some(Outcome::Done(saved)) => return Ok(see(&format!("/{}/{}", noun.table(), saved.id))),
+        Some(Outcome::Mend(complaints)) => (StatusCode::BAD_REQUEST, Shown { complaints, ..shown }),
+        Some(Outcome::Refused(complaints)) if complaints.is_empty() => return Err(AppError::NotFound),
+        Some(Outcome::Refused(complaints)) => (StatusCode::FORBIDDEN, Shown { complaints, ..shown }),
+        Some(Outcome::Stale(stored)) => {
+            let stored_fields = Some(editors::to_fields(&stored.definition));
+            let version = stored.version()?;
+            (StatusCode::CONFLICT, Shown { version, stored: stored_fields, ..shown })
+        }
+        Some(Outcome::Busy(_) | Outcome::Deleted) => {
+            return Err(AppError::Internal(anyhow::anyhow!("a form was answered like a deletion")));
+        }
+    };
+    let page = form_page(page, noun, id, &choices, shown);
+    Ok(HttpResponse::build(status).content_type(HTML).body(page.render()?))
+}
+
+/// The question before something is deleted: what hangs on it.
+pub async fn ask_delete(
+    state: web::Data<AppState>,
+    reader: Reader,
+    noun: Noun,
+    id: i64,
+) -> AppResult<HttpResponse> {
+    let signed = reader.signed.clone();
+    let (stored, dependants) = state
+        .run(move |connection| {
+            let access = signed.access(connection)?;
+            may(store::may_edit(connection, &access, noun, Some(id))?, noun)?;
+            delete_facts(connection, noun, id)
+        })
+        .await?;
+    html(&delete_page(reader.page("", noun.table()), noun, &stored, dependants, None)?)
+}
+
+/// What a deletion brings.
+#[derive(Deserialize)]
+pub struct DeleteForm {
+    version: String,
+}
+
+/// Deletes something, unless it is not what was looked at.
+pub async fn delete(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    form: SignedForm<DeleteForm>,
+    noun: Noun,
+    id: i64,
+) -> AppResult<HttpResponse> {
+    let SignedForm { signed, fields } = form;
+    let page = Page::new(&request, Some(&signed), "", noun.table());
+    let (outcome, facts) = state
+        .transaction(move |connection| {
+            let outcome = Desk::open(connection, &signed)?.delete(noun, id, &fields.version)?;
+            let facts = match outcome {
+                Outcome::Stale(_) | Outcome::Busy(_) => Some(delete_facts(connection, noun, id)?),
+                _ => None,
+            };
+            Ok((outcome, facts))
+        })
+        .await?;
+    let obstacle = match outcome {
+        Outcome::Deleted => return Ok(see(&format!("/{}", noun.table()))),
+        Outcome::Refused(complaints) => {
+            return Err(complaints
+                .first()
+                .map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text))));
+        }
+        Outcome::Busy(1) => {
+            "One of its tasks waits or runs. Wait until it has ended, or cancel it.".to_owned()
+        }
+        Outcome::Busy(tasks) => {
+            format!("{tasks} of its tasks wait or run. Wait until they have ended, or cancel them.")
+        }
+        _ => "Somebody has changed it since you looked. Look again at what hangs on it.".to_owned(),
+    };
+    let (stored, dependants) = facts.ok_or(AppError::NotFound)?;
+    let page = delete_page(page, noun, &stored, dependants, Some(obstacle))?;
+    Ok(HttpResponse::Conflict().content_type(HTML).body(page.render()?))
+}
+
+/// Gives what a template says to those that have it.
+pub async fn apply(
+    state: web::Data<AppState>,
+    form: SignedForm,
+    noun: Noun,
+    id: i64,
+) -> AppResult<HttpResponse> {
+    let action = if noun == Noun::Hostgroup { "hostgroup.apply" } else { "service.apply" };
+    super::administer(&state, form.signed, action, move |connection, signed| {
+        Desk::open(connection, signed)?.apply(noun, id).map(|_| ())
+    })
+    .await?;
+    Ok(see(&format!("/{}/{id}", noun.table())))
+}
+
+/// 404 for those who do not see it, 403 for those who may not change what they see.
+fn may(answer: May, noun: Noun) -> AppResult<()> {
+    match answer {
+        May::Yes => Ok(()),
+        May::Sees => {
+            Err(AppError::Forbidden(format!("You may see this {noun}, but you have no right to change it.")))
+        }
+        May::No => Err(AppError::NotFound),
+    }
+}
+
+fn delete_facts(connection: &mut PgConnection, noun: Noun, id: i64) -> AppResult<(Stored, Vec<Dependant>)> {
+    let stored = Stored::find(connection, noun, id)?.ok_or(AppError::NotFound)?;
+    Ok((stored, inventory::dependants(connection, noun, id)?))
+}
+
+fn delete_page(
+    mut page: Page,
+    noun: Noun,
+    stored: &Stored,
+    dependants: Vec<Dependant>,
+    obstacle: Option<String>,
+) -> AppResult<DeletePage> {
+    let path = format!("/{}/{}", noun.table(), stored.id);
+    let name = stored.definition.name().to_owned();
+    page.title = format!("Delete {name}");
+    Ok(DeletePage {
+        page,
+        noun,
+        name,
+        action: format!("{path}/delete"),
+        cancel: path,
+        version: stored.version()?,
+        dependants,
+        obstacle,
+    })
+}
+
+fn form_page(mut page: Page, noun: Noun, id: Option<i64>, choices: &Choices, shown: Shown) -> FormPage {
+    let folder = noun.table();
+    let Shown { typed, version, complaints, stored, more } = shown;
+    let mut sections = editors::sections(noun, choices);
+    let mistakes = forms::fill(&mut sections, &typed, &complaints, stored.as_ref(), more);
+    let name = stored.as_ref().unwrap_or(&typed).text("name");
+    let (title, action, cancel, submit) = match id {
+        None => {
+            (format!("New {noun}"), format!("/{folder}/new"), format!("/{folder}"), format!("Create {noun}"))
+        }
+        Some(id) => (
+            format!("Edit {name}"),
+            format!("/{folder}/{id}/edit"),
+            format!("/{folder}/{id}"),
+            if stored.is_some() { "Save mine over it" } else { "Save" }.to_owned(),
+        ),
+    };
+    page.title = title;
+    FormPage {
+        page,
+        action,
+        cancel,
+        submit,
+        version,
+        stale: stored.is_some(),
+        mistakes,
+        sections,
+        suggestions: choices.suggestions(),
+        delete_url: id.map(|id| format!("/{folder}/{id}/delete")),
+    }
+}
+
+/// Takes a field out of what a form sent.
+fn taken(pairs: &mut Vec<(String, String)>, name: &str) -> Option<String> {
+    let position = pairs.iter().position(|(key, _)| key == name)?;
+    Some(pairs.remove(position).1)
+}

@@ -1,0 +1,231 @@
+//! Changes of the inventory by one person: rights, checks, the change and its audit row in one transaction. Forms and the
+//! API both come through here.
+
+use crate::auth::Signed;
+use crate::editors::{self, Read};
+use crate::error::{AppError, AppResult};
+use selfservice_core::access::Access;
+use selfservice_core::config::MacroFile;
+use selfservice_core::db::PgConnection;
+use selfservice_core::models::hosts::{Host, Placement};
+use selfservice_core::models::inventory::{
+    self, Complaint, Copies, Definition, EditError, Editor, Noun, Saved, Stored, Target,
+};
+use selfservice_core::models::visible::Viewer;
+use serde_json::json;
+
+/// What came of it.
+pub enum Outcome {
+    /// It is written.
+    Done(Saved),
+    /// It was deleted.
+    Deleted,
+    /// Nothing was written: these must be mended.
+    Mend(Vec<Complaint>),
+    /// Nothing was written: the person may not do that, though they see the object. The complaints say what.
+    Refused(Vec<Complaint>),
+    /// Nothing was written: the object is not any more what its editor saw, but this.
+    Stale(Box<Stored>),
+    /// Nothing was deleted: so many of its tasks wait or run.
+    Busy(i64),
+}
+
+/// Who edits, with what they may do.
+pub struct Desk<'a> {
+    connection: &'a mut PgConnection,
+    signed: &'a Signed,
+    access: Access,
+    viewer: Viewer,
+}
+
+impl<'a> Desk<'a> {
+    /// Keeps every other editor out until the transaction ends, and reads the person's rights.
+    pub fn open(connection: &'a mut PgConnection, signed: &'a Signed) -> AppResult<Self> {
+        inventory::lock(connection)?;
+        let access = signed.access(connection)?;
+        let viewer = Viewer::new(signed.user.id, &access);
+        Ok(Self { connection, signed, access, viewer })
+    }
+
+    /// Makes a new object, or changes the one with this id and version.
+    pub fn save(
+        &mut self,
+        macros: &MacroFile,
+        noun: Noun,
+        target: Target<'_>,
+        read: Read,
+    ) -> AppResult<Outcome> {
+        let own = match target {
+            Target::New => None,
+            Target::Present { id, .. } => Some(id),
+        };
+        if let Some(refused) = self.refuses(noun, own)? {
+            return Ok(refused);
+        }
+        let stored = own.map(|id| Stored::find(self.connection, noun, id)).transpose()?.flatten();
+        let own_name = stored.as_ref().map(|stored| stored.definition.name());
+        let found = inventory::check(self.connection, macros, self.viewer, &read.definition, own_name)?;
+        let (definition, complaints) = read.with(noun, found);
+        if let (Some(stored), Target::Present { version, .. }) = (&stored, target)
+            && stored.version()? != version
+        {
+            return Ok(Outcome::Stale(Box::new(stored.clone())));
+        }
+        if !complaints.is_empty() {
+            return Ok(Outcome::Mend(complaints));
+        }
+        if let Some(refused) = self.refuses_place(own, &definition)? {
+            return Ok(refused);
+        }
+        let name = definition.name().to_owned();
+        let editor = Editor { viewer: self.viewer, name: &self.signed.user.name };
+        match inventory::save(self.connection, macros, editor, target, definition) {
+            Ok(saved) => {
+                self.note_saved(noun, own.is_none(), &name, &saved)?;
+                Ok(Outcome::Done(saved))
+            }
+            Err(error) => outcome(error),
+        }
+    }
+
+    /// Deletes an object.
+    pub fn delete(&mut self, noun: Noun, id: i64, version: &str) -> AppResult<Outcome> {
+        if let Some(refused) = self.refuses(noun, Some(id))? {
+            return Ok(refused);
+        }
+        match inventory::delete(self.connection, noun, id, version) {
+            Ok(stored) => {
+                let action = format!("{}.delete", editors::audit_word(noun));
+                let mut audit = self.signed.audit(&action, stored.definition.name());
+                let definition = stored.definition.to_json().map_err(anyhow::Error::from)?;
+                audit.detail = json!({ "id": id, "was": definition });
+                audit.insert(self.connection)?;
+                Ok(Outcome::Deleted)
+            }
+            Err(error) => outcome(error),
+        }
+    }
+
+    /// Gives what a template says to all hosts that have it.
+    pub fn apply(&mut self, noun: Noun, id: i64) -> AppResult<Copies> {
+        let stored = Stored::find(self.connection, noun, id)?.ok_or(AppError::NotFound)?;
+        let name = stored.definition.name().to_owned();
+        let copies = inventory::apply(self.connection, stored, &self.signed.user.name)?;
+        let action = format!("{}.apply", editors::audit_word(noun));
+        let mut audit = self.signed.audit(&action, &name);
+        audit.detail = json!({ "id": id, "copies": copied(copies) });
+        audit.insert(self.connection)?;
+        Ok(copies)
+    }
+
+    /// Refuses what the person may not touch at all: for those who do not see it there is nothing here.
+    fn refuses(&mut self, noun: Noun, id: Option<i64>) -> AppResult<Option<Outcome>> {
+        match may_edit(self.connection, &self.access, noun, id)? {
+            May::Yes => return Ok(None),
+            May::Sees => {}
+            May::No => {
+                self.note_refusal(noun, id)?;
+                return Ok(Some(Outcome::Refused(Vec::new())));
+            }
+        }
+        self.note_refusal(noun, id)?;
+        let text = format!("you may see this {noun}, but you have no right to change it");
+        Ok(Some(Outcome::Refused(vec![Complaint::new("", text)])))
+    }
+
+    /// Refuses to make a host where the person may not, or to move it there or away from there.
+    fn refuses_place(&mut self, own: Option<i64>, definition: &Definition) -> AppResult<Option<Outcome>> {
+        let Definition::Host(host) = definition else { return Ok(None) };
+        let environments: Vec<String> =
+            host.environments.iter().flatten().map(|(name, _)| name.clone()).collect();
+        let groups = host.hostgroups.clone().unwrap_or_default();
+        let to = Host::placement_by_names(self.connection, &environments, &groups)?;
+        let allowed = match own {
+            None => self.access.may_place(&to),
+            Some(id) => {
+                let from = Host::placement(self.connection, id)?;
+                self.access.may_move(&from, &to)
+            }
+        };
+        if allowed {
+            return Ok(None);
+        }
+        self.note_refusal(Noun::Host, own)?;
+        let text = "you have no right to administer hosts that are placed so: it is needed in each environment, and for \
+                    each host group that the host joins or leaves";
+        Ok(Some(Outcome::Refused(vec![Complaint::new("environments", text)])))
+    }
+
+    fn note_saved(&mut self, noun: Noun, created: bool, name: &str, saved: &Saved) -> AppResult<()> {
+        if saved.changes.is_empty() {
+            return Ok(());
+        }
+        let verb = if created { "create" } else { "change" };
+        let action = format!("{}.{verb}", editors::audit_word(noun));
+        let mut audit = self.signed.audit(&action, name);
+        audit.detail = json!({ "id": saved.id, "changes": saved.changes, "copies": copied(saved.copies) });
+        Ok(audit.insert(self.connection)?)
+    }
+
+    fn note_refusal(&mut self, noun: Noun, id: Option<i64>) -> AppResult<()> {
+        let action = format!("{}.change.refuse", editors::audit_word(noun));
+        let mut audit = self.signed.audit(&action, "");
+        audit.detail = json!({ "id": id });
+        Ok(audit.insert(self.connection)?)
+    }
+}
+
+/// Whether somebody may change an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum May {
+    /// They may.
+    Yes,
+    /// They see it and may not.
+    Sees,
+    /// It is not there, or they do not see it, or nothing of this kind is theirs to change.
+    No,
+}
+
+/// Whether they may change the object with this id, or make one: hosts where they administer them, everything else where
+/// they administer everything.
+pub fn may_edit(
+    connection: &mut PgConnection,
+    access: &Access,
+    noun: Noun,
+    id: Option<i64>,
+) -> AppResult<May> {
+    let answer = match (noun, id) {
+        (Noun::Host, Some(id)) => {
+            let is_there = Host::find(connection, id)?.is_some();
+            let placement: Placement = Host::placement(connection, id)?;
+            match (is_there && access.may_see(&placement), access.may_administer(&placement)) {
+                (true, true) => May::Yes,
+                (true, false) => May::Sees,
+                (false, _) => May::No,
+            }
+        }
+        (Noun::Host, None) if access.administers_some() => May::Yes,
+        _ if access.is_admin() => May::Yes,
+        _ => May::No,
+    };
+    Ok(answer)
+}
+
+fn outcome(error: EditError) -> AppResult<Outcome> {
+    match error {
+        EditError::Gone => Err(AppError::NotFound),
+        EditError::Stale(stored) => Ok(Outcome::Stale(stored)),
+        EditError::Busy { tasks } => Ok(Outcome::Busy(tasks)),
+        EditError::Complaints(complaints) => Ok(Outcome::Mend(complaints)),
+        EditError::Query(error) => Err(error.into()),
+    }
+}
+
+fn copied(copies: Copies) -> serde_json::Value {
+    json!({
+        "services_added": copies.services_added,
+        "services_removed": copies.services_removed,
+        "handlers_changed": copies.handlers_changed,
+        "handlers_removed": copies.handlers_removed,
+    })
+}
