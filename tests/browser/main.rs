@@ -22,3 +22,4 @@ mod running;
 mod screens;
 mod shots;
 mod stage;
+mod start;

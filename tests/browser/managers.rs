@@ -7,12 +7,6 @@ use crate::browser::Browser;
 use crate::stage::Stage;
 
 impl Browser {
-    /// Waits until the page shows `text`.
-    async fn page_shows(&self, text: &str) {
-        let script = "return document.body.innerText.includes(arguments[0])";
-        self.until(&format!("the page shows {text:?}"), script, vec![json!(text)]).await;
-    }
-
     /// Whether the page has a button of this name.
     async fn has_button(&self, name: &str) -> bool {
         let script = "return [...document.querySelectorAll('main button')]
@@ -27,14 +21,6 @@ impl Browser {
             found?.focus(); return found === document.activeElement";
         self.until(&format!("there is a button {name:?}"), script, vec![json!(name)]).await;
         self.keys(Key::Enter).await;
-    }
-
-    async fn both_widths(&self, screen: &str) {
-        self.width(1280).await;
-        self.record(screen).await;
-        self.width(480).await;
-        self.record(&format!("{screen}-480")).await;
-        self.width(1280).await;
     }
 }
 

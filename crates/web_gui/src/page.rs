@@ -1,5 +1,6 @@
 //! What several pages show, in the words that their templates use.
 
+use crate::api;
 use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::security;
@@ -109,13 +110,16 @@ pub fn encoded(text: &str) -> String {
     })
 }
 
+/// The address of a list that is restricted so; empty fields are left out.
+pub fn url(path: &str, fields: &[(&str, &str)]) -> String {
+    let kept = fields.iter().filter(|(_, value)| !value.is_empty());
+    let query: Vec<String> = kept.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
 /// The address of a list's next page, with what restricts the list kept.
 pub fn next_url(path: &str, fields: &[(&str, &str)], after: &str) -> String {
-    let kept = fields
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}&", encoded(value)));
-    format!("{path}?{}after={}", kept.collect::<String>(), encoded(after))
+    url(path, &[fields, &[("after", after)]].concat())
 }
 
 /// Cuts a list that was read one row too long, and gives the last row's key where there is a next page.
@@ -283,6 +287,38 @@ pub struct TaskRow {
     pub created_at: When,
     /// How long it ran, or runs.
     pub duration: String,
+    /// While it runs or waits.
+    pub active: Option<Active>,
+}
+
+/// A task on its way, in a list.
+pub struct Active {
+    /// Since it started, or was asked for.
+    pub seconds: i64,
+    /// The same for people.
+    pub clock: String,
+    /// As far as the plugin reports: `62 % · draining`.
+    pub progress: String,
+}
+
+impl Active {
+    fn of(task: &Task) -> Option<Self> {
+        if task.state == TaskState::Finished {
+            return None;
+        }
+        let seconds = (Utc::now() - task.started_at.unwrap_or(task.created_at)).num_seconds().max(0);
+        let percent = task.percent.map(|percent| format!("{percent} %"));
+        let progress: Vec<String> = percent.into_iter().chain(api::running_step(&task.steps)).collect();
+        Some(Self { seconds, clock: clock(seconds), progress: progress.join(" · ") })
+    }
+}
+
+/// `0:24`, `1:02:03`.
+fn clock(seconds: i64) -> String {
+    match seconds / 3600 {
+        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds % 3600 / 60, seconds % 60),
+    }
 }
 
 impl From<Task> for TaskRow {
@@ -294,6 +330,7 @@ impl From<Task> for TaskRow {
             word,
             detail,
             duration: duration(&task),
+            active: Active::of(&task),
             handler: named(task.event_handlers_id, task.handler_name),
             host: named(task.hosts_id, task.host_name),
             service: named(task.services_id, task.service_name),

@@ -62,10 +62,12 @@
   function localise(time) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) return;
-    const today = moment.toDateString() === new Date().toDateString();
+    const now = new Date();
+    const today = moment.toDateString() === now.toDateString();
+    const year = moment.getFullYear() === now.getFullYear() ? undefined : "numeric";
     const hour = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     time.title = moment.toLocaleString("en-GB", { dateStyle: "full", timeStyle: "long" });
-    time.textContent = today ? hour : `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })} ${hour}`;
+    time.textContent = today ? hour : `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short", year })} ${hour}`;
   }
 
   /**
@@ -94,13 +96,18 @@
     setTimeout(() => void ask(), AWAY_MS);
   }
 
+  function localiseAll() {
+    for (const time of document.querySelectorAll("time")) localise(time);
+  }
+
   chooseTheme();
   document.addEventListener("keydown", searchKey);
+  document.addEventListener("selfservice-fresh", localiseAll);
   document.addEventListener("DOMContentLoaded", () => {
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-theme-switch]")))
       switchTheme(button);
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-menu-switch]"))) foldMenu(button);
-    for (const time of document.querySelectorAll("time")) localise(time);
+    localiseAll();
     for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-resumes] [data-resumes-note]"))) resume(note);
   });
 })();

@@ -1,9 +1,14 @@
 //! Tasks: rows of the queue, as people see them. What moves a task between states stands in [`crate::queue`] alone.
 
+mod filter;
+pub mod statistics;
+
+pub use filter::{Standing, TaskFilter};
+
 use super::event_handlers::Risk;
 use super::{ByteaArray, TextArray};
 use crate::access::Verb;
-use crate::db::schema::{event_handlers, hosts, services, tasks, workers};
+use crate::db::schema::tasks;
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
 use diesel::expression::SqlLiteral;
@@ -214,77 +219,6 @@ pub struct Retry {
     pub attempt: i16,
 }
 
-/// What a list of tasks is restricted to; `None` and empty mean any.
-#[derive(Debug, Clone, Default)]
-pub struct TaskFilter {
-    /// State.
-    pub state: Option<TaskState>,
-    /// Host.
-    pub hosts_id: Option<i64>,
-    /// Handler.
-    pub event_handlers_id: Option<i64>,
-    /// Name of a host as it is called now.
-    pub host: Option<String>,
-    /// Name of a service as it is called now.
-    pub service: Option<String>,
-    /// Name of a handler as it is called now.
-    pub handler: Option<String>,
-    /// Requester's name.
-    pub requester: Option<String>,
-    /// Name of the manager that has it or had it last.
-    pub manager: Option<String>,
-    /// Only those that ended in trouble.
-    pub troubled: bool,
-    /// Only those older than this one.
-    pub before: Option<Uuid>,
-}
-
-impl TaskFilter {
-    fn query(&self) -> tasks::BoxedQuery<'_, Pg> {
-        let mut query = tasks::table.into_boxed();
-        if let Some(state) = self.state {
-            query = query.filter(tasks::state.eq(state));
-        }
-        if let Some(id) = self.hosts_id {
-            query = query.filter(tasks::hosts_id.eq(id));
-        }
-        if let Some(id) = self.event_handlers_id {
-            query = query.filter(tasks::event_handlers_id.eq(id));
-        }
-        // A name that cannot be one has an empty key, which no row has.
-        let key = |name: &str| crate::names::key(name).unwrap_or_default();
-        if let Some(name) = &self.host {
-            let ids = hosts::table.filter(hosts::name_key.eq(key(name))).select(hosts::id.nullable());
-            query = query.filter(tasks::hosts_id.eq_any(ids));
-        }
-        if let Some(name) = &self.service {
-            let ids =
-                services::table.filter(services::name_key.eq(key(name))).select(services::id.nullable());
-            query = query.filter(tasks::services_id.eq_any(ids));
-        }
-        if let Some(name) = &self.handler {
-            let ids = event_handlers::table
-                .filter(event_handlers::name_key.eq(key(name)))
-                .select(event_handlers::id.nullable());
-            query = query.filter(tasks::event_handlers_id.eq_any(ids));
-        }
-        if let Some(requester) = &self.requester {
-            query = query.filter(tasks::requester.eq(requester.clone()));
-        }
-        if let Some(manager) = &self.manager {
-            let ids = workers::table.filter(workers::name.eq(manager.clone())).select(workers::id.nullable());
-            query = query.filter(tasks::workers_id.eq_any(ids));
-        }
-        if self.troubled {
-            query = query.filter(tasks::result.eq_any(TROUBLE));
-        }
-        if let Some(before) = self.before {
-            query = query.filter(tasks::id.lt(before));
-        }
-        query
-    }
-}
-
 impl Task {
     /// The task with this id.
     pub fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Self>> {
@@ -384,7 +318,7 @@ impl Task {
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
         filter
-            .query()
+            .query(connection)?
             .filter(visible(users_id))
             .select(Self::as_select())
             .order(tasks::id.desc())

@@ -6,13 +6,11 @@ use super::inventory::Noun;
 use super::services::Service;
 use crate::access::{Access, grant_exists, task_is_visible};
 use crate::db::schema::{event_handlers, hosts, services};
-use chrono::{TimeDelta, Utc};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
-use uuid::Uuid;
 
 /// Who looks at a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,7 +277,7 @@ pub fn handlers_of_service(
         .load(connection)
 }
 
-/// Numbers about tasks of the last seven days on hosts that somebody sees; the days are those of UTC.
+/// Tasks on their way on hosts that somebody sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
 pub struct TaskCounts {
     /// Running now.
@@ -288,33 +286,17 @@ pub struct TaskCounts {
     /// Waiting now.
     #[diesel(sql_type = BigInt)]
     pub queued: i64,
-    /// Ended in trouble since midnight.
-    #[diesel(sql_type = BigInt)]
-    pub failed_today: i64,
-    /// Ended with OK.
-    #[diesel(sql_type = BigInt)]
-    pub ok: i64,
-    /// Ran and ended, cancelled ones left out.
-    #[diesel(sql_type = BigInt)]
-    pub finished: i64,
 }
 
 impl TaskCounts {
-    /// Counts them. Ids carry the time, so the primary key finds the rows.
-    pub fn of_last_days(connection: &mut PgConnection, users_id: i64) -> QueryResult<Self> {
-        let first = (Utc::now() - TimeDelta::days(7)).timestamp_millis();
-        let first = Uuid::from_u128(u128::from(first.unsigned_abs()) << 80);
+    /// Counts them.
+    pub fn active(connection: &mut PgConnection, users_id: i64) -> QueryResult<Self> {
         diesel::sql_query(format!(
             "SELECT count(*) FILTER (WHERE state = 'running') AS running, \
-             count(*) FILTER (WHERE state = 'queued') AS queued, \
-             count(*) FILTER (WHERE result IN ('critical', 'failed', 'timed_out', 'lost', 'unknown') \
-                 AND finished_at >= date_trunc('day', now(), 'UTC')) AS failed_today, \
-             count(*) FILTER (WHERE result = 'ok') AS ok, \
-             count(*) FILTER (WHERE result NOT IN ('cancelled', 'expired', 'rejected')) AS finished \
-             FROM tasks WHERE id >= $1 AND {}",
+             count(*) FILTER (WHERE state = 'queued') AS queued \
+             FROM tasks WHERE state <> 'finished' AND {}",
             task_is_visible(users_id)
         ))
-        .bind::<diesel::sql_types::Uuid, _>(first)
         .get_result(connection)
     }
 }

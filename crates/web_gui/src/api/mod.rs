@@ -17,6 +17,7 @@ use actix_web::web;
 
 pub use command_text::command_text;
 pub use popup::would_wait;
+pub use shapes::running_step;
 
 /// The URLs of this module, in scope `/api/v1`.
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -150,7 +150,8 @@ impl TaskBrief {
     }
 }
 
-fn running_step(steps: &serde_json::Value) -> Option<String> {
+/// The step of a task that runs now.
+pub fn running_step(steps: &serde_json::Value) -> Option<String> {
     let word = |step: &serde_json::Value, key: &str| step.get(key)?.as_str().map(str::to_owned);
     steps
         .as_array()?

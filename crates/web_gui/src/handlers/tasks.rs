@@ -7,6 +7,7 @@ use crate::page::{self, Badge, Named, Page, Reader, Standing, TaskRow, When, htm
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use selfservice_core::models::audit::AuditEntry;
 use selfservice_core::models::hosts::Placement;
 use selfservice_core::models::tasks::{self, Retry, Task, TaskState};
@@ -20,7 +21,12 @@ use uuid::Uuid;
 struct TaskList {
     page: Page,
     filter: TaskFilter,
-    state_choices: [Choice; 3],
+    standings: &'static [Choice],
+    periods: &'static [Choice],
+    /// What the list covers, in words.
+    range: String,
+    /// The same list without a limit of time, where it has one.
+    further: Option<String>,
     tasks: Vec<TaskRow>,
     next: Option<String>,
 }
@@ -30,10 +36,32 @@ struct Choice {
     label: &'static str,
 }
 
-const STATES: [Choice; 3] = [
-    Choice { value: TaskState::Queued.as_str(), label: "Queued" },
-    Choice { value: TaskState::Running.as_str(), label: "Running" },
-    Choice { value: TaskState::Finished.as_str(), label: "Finished" },
+const fn choice(value: &'static str, label: &'static str) -> Choice {
+    Choice { value, label }
+}
+
+const STANDINGS: &[Choice] = &[
+    choice("queued", "Queued"),
+    choice("running", "Running"),
+    choice("finished", "Finished"),
+    choice("trouble", "Not OK"),
+    choice("ok", "OK"),
+    choice("warning", "WARNING"),
+    choice("critical", "CRITICAL"),
+    choice("unknown", "UNKNOWN"),
+    choice("timed_out", "Timed out"),
+    choice("lost", "Lost"),
+    choice("cancelled", "Cancelled"),
+    choice("expired", "Expired"),
+    choice("rejected", "Rejected"),
+];
+
+/// The first one is where nothing was chosen.
+const PERIODS: &[Choice] = &[
+    choice("", "Last 7 days"),
+    choice("1d", "Last 24 hours"),
+    choice("30d", "Last 30 days"),
+    choice("all", "Any time"),
 ];
 
 /// What the form above the list restricts it to; host, service and handler are names.
@@ -53,37 +81,111 @@ pub struct TaskFilter {
     #[serde(deserialize_with = "input::strict_text")]
     manager: String,
     #[serde(deserialize_with = "input::strict_text")]
+    period: String,
+    /// A day, UTC.
+    #[serde(deserialize_with = "input::strict_text")]
+    from: String,
+    /// The last day, UTC.
+    #[serde(deserialize_with = "input::strict_text")]
+    until: String,
+    #[serde(deserialize_with = "input::strict_text")]
     after: String,
 }
 
+/// When the tasks of a list were asked for.
+struct Range {
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    words: String,
+}
+
 impl TaskFilter {
-    fn query(&self) -> AppResult<tasks::TaskFilter> {
-        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let state = given(&self.state).map(|word| word.parse()).transpose();
+    fn query(&self, range: &Range) -> AppResult<tasks::TaskFilter> {
         let before = given(&self.after).map(|id| id.parse()).transpose();
         Ok(tasks::TaskFilter {
-            state: state.map_err(|why: String| AppError::BadRequest(format!("State: {why}.")))?,
+            standing: self.standing()?,
             host: given(&self.host),
             service: given(&self.service),
             handler: given(&self.handler),
             requester: given(&self.requester),
             manager: given(&self.manager),
+            from: range.from,
+            until: range.until,
             before: before.map_err(|_| AppError::BadRequest("The list cannot begin there.".to_owned()))?,
             ..tasks::TaskFilter::default()
         })
     }
 
-    fn next_url(&self, after: &str) -> String {
-        let fields = [
-            ("state", self.state.as_str()),
+    fn standing(&self) -> AppResult<Option<tasks::Standing>> {
+        let standing = given(&self.state).map(|word| word.parse()).transpose();
+        standing.map_err(|why: String| AppError::BadRequest(format!("State: {why}.")))
+    }
+
+    /// Days that were named win over a period that ends now. What is on its way is shown however old it is.
+    fn range(&self, now: DateTime<Utc>) -> AppResult<Range> {
+        let (from, until) = (day("From", &self.from)?, day("Until", &self.until)?);
+        if from.is_some() || until.is_some() {
+            let words = [from.map(|day| format!("from {day}")), until.map(|day| format!("until {day}"))];
+            let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+            return Ok(Range {
+                from: from.map(midnight),
+                until: until.and_then(|day| day.succ_opt()).map(midnight),
+                words: format!("{} (UTC)", words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
+            });
+        }
+        let on_its_way =
+            matches!(self.standing()?, Some(tasks::Standing::State(TaskState::Queued | TaskState::Running)));
+        let (days, words) = match self.period.as_str() {
+            "" if on_its_way => (None, "of any time"),
+            "" => (Some(7), "of the last 7 days"),
+            "1d" => (Some(1), "of the last 24 hours"),
+            "30d" => (Some(30), "of the last 30 days"),
+            "all" => (None, "of any time"),
+            other => {
+                let sentence = format!("Period: '{other}' is none of 1d, 30d, all.");
+                return Err(AppError::BadRequest(sentence));
+            }
+        };
+        let from = days.map(|days| now - TimeDelta::days(days));
+        Ok(Range { from, until: None, words: words.to_owned() })
+    }
+
+    fn fields(&self) -> [(&'static str, &str); 9] {
+        [
+            ("state", &self.state),
             ("host", &self.host),
             ("service", &self.service),
             ("handler", &self.handler),
             ("requester", &self.requester),
             ("manager", &self.manager),
-        ];
-        page::next_url("/tasks", &fields, after)
+            ("period", &self.period),
+            ("from", &self.from),
+            ("until", &self.until),
+        ]
     }
+
+    /// The same list at any time.
+    fn further(&self) -> String {
+        let mut fields = self.fields();
+        for (name, value) in &mut fields {
+            match *name {
+                "period" => *value = "all",
+                "from" | "until" => *value = "",
+                _ => {}
+            }
+        }
+        page::url("/tasks", &fields)
+    }
+}
+
+/// What was filled in, if anything.
+fn given(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn day(name: &str, text: &str) -> AppResult<Option<NaiveDate>> {
+    let day = given(text).map(|text| NaiveDate::parse_from_str(&text, "%Y-%m-%d")).transpose();
+    day.map_err(|_| AppError::BadRequest(format!("{name}: '{text}' is no day. Write it like 2026-11-24.")))
 }
 
 /// Tasks on hosts that the reader sees, newest first.
@@ -93,15 +195,20 @@ pub async fn list(
     asked: web::Query<TaskFilter>,
 ) -> AppResult<HttpResponse> {
     let (user, filter) = (reader.signed.user.id, asked.into_inner());
-    let query = filter.query()?;
+    let range = filter.range(Utc::now())?;
+    let query = filter.query(&range)?;
     let mut rows =
         state.run(move |connection| Ok(Task::visible_page(connection, user, &query, page::limit())?)).await?;
     let after = page::cut(&mut rows, |task| task.id.to_string());
+    let bounded = range.from.is_some() || range.until.is_some();
     html(&TaskList {
         page: reader.page("Tasks", "tasks"),
-        next: after.map(|after| filter.next_url(&after)),
+        next: after.map(|after| page::next_url("/tasks", &filter.fields(), &after)),
+        further: bounded.then(|| filter.further()),
+        range: range.words,
         filter,
-        state_choices: STATES,
+        standings: STANDINGS,
+        periods: PERIODS,
         tasks: rows.into_iter().map(TaskRow::from).collect(),
     })
 }
@@ -228,4 +335,51 @@ fn badges_then(names: Vec<String>, placement: &Placement) -> Vec<Badge> {
         badge.map_or_else(|| "grey".to_owned(), |badge| badge.colour.clone())
     };
     names.into_iter().map(|name| Badge { colour: colour(&name), name }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(state: &str, period: &str, from: &str, until: &str) -> TaskFilter {
+        let [state, period, from, until] = [state, period, from, until].map(str::to_owned);
+        TaskFilter { state, period, from, until, ..TaskFilter::default() }
+    }
+
+    #[test]
+    fn a_list_covers_the_last_days_unless_told_otherwise() {
+        let now: DateTime<Utc> = "2026-11-24T10:00:00Z".parse().unwrap();
+        let range = |state, period, from, until| {
+            let range = filter(state, period, from, until).range(now).unwrap();
+            let text =
+                |moment: Option<DateTime<Utc>>| moment.map(|moment| moment.to_rfc3339()).unwrap_or_default();
+            (text(range.from), text(range.until), range.words)
+        };
+        let of = |from: &str, until: &str, words: &str| (from.to_owned(), until.to_owned(), words.to_owned());
+        assert_eq!(range("", "", "", ""), of("2026-11-17T10:00:00+00:00", "", "of the last 7 days"));
+        assert_eq!(
+            range("finished", "1d", "", ""),
+            of("2026-11-23T10:00:00+00:00", "", "of the last 24 hours")
+        );
+        assert_eq!(range("running", "", "", ""), of("", "", "of any time"));
+        assert_eq!(range("ok", "all", "", ""), of("", "", "of any time"));
+        assert_eq!(
+            range("", "all", "2026-11-01", "2026-11-02"),
+            of(
+                "2026-11-01T00:00:00+00:00",
+                "2026-11-03T00:00:00+00:00",
+                "from 2026-11-01 until 2026-11-02 (UTC)"
+            )
+        );
+        assert_eq!(range("", "", "", "2026-11-02").0, "");
+        for (period, from) in [("2w", ""), ("", "yesterday"), ("", "2026-02-30")] {
+            assert!(filter("", period, from, "").range(now).is_err(), "{period} {from}");
+        }
+    }
+
+    #[test]
+    fn looking_further_keeps_everything_but_the_time() {
+        let filter = TaskFilter { host: "web 1".to_owned(), ..filter("ok", "1d", "2026-11-01", "") };
+        assert_eq!(filter.further(), "/tasks?state=ok&host=web%201&period=all");
+    }
 }

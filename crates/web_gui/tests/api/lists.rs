@@ -62,7 +62,18 @@ async fn tasks_are_listed_newest_first_and_filtered() {
     let count = async |query: &str| names(&root.get(&format!("/tasks?{query}")).await, "tasks").len();
     assert_eq!(count("host=WEB-1&handler=ok&service=os&requester=root&state=queued").await, 1);
     assert_eq!(count("host=").await, 3, "an empty field of a form restricts nothing");
-    for query in ["host=nothing", "handler=echo", "service=x", "requester=%27", "state=finished"] {
+    assert_eq!(count("from=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z").await, 3);
+    for query in [
+        "host=nothing",
+        "handler=echo",
+        "service=x",
+        "requester=%27",
+        "state=finished",
+        "state=trouble",
+        "state=timed_out",
+        "from=2100-01-01T00:00:00Z",
+        "until=2020-01-01T00:00:00Z",
+    ] {
         assert_eq!(count(query).await, 0, "{query}");
     }
 }
@@ -77,8 +88,9 @@ async fn wrong_queries_are_refused_with_a_sentence() {
         ("/hosts?sort=name", "sort"),
         ("/hosts?query=a%00b", "control"),
         ("/hosts?after=%00", "control"),
-        ("/tasks?state=done", "'done' is not one of queued, running, finished"),
+        ("/tasks?state=done", "'done' is none of queued, running, finished, trouble, ok"),
         ("/tasks?after=none", "'after'"),
+        ("/tasks?from=yesterday", "not understood"),
         ("/tasks?requester=%00", "control"),
         ("/tasks?host=a&host=b", "host"),
         ("/popup?host=a&handler=b", "handler"),

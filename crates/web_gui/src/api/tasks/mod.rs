@@ -14,6 +14,7 @@ use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::state::AppState;
 use actix_web::web;
+use chrono::{DateTime, Utc};
 use selfservice_core::models::tasks::{Task, TaskFilter};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,8 @@ pub(super) struct Query {
     handler: Option<String>,
     requester: Option<String>,
     manager: Option<String>,
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
     after: Option<String>,
     limit: Option<i64>,
 }
@@ -40,7 +43,8 @@ pub(super) struct TaskPage {
 }
 
 impl Query {
-    /// Host, service and handler are names as they are today; what is left empty restricts nothing.
+    /// Host, service and handler are names as they are today; `state` is a state, a result, or `trouble`; what is left
+    /// empty restricts nothing.
     fn filter(self) -> AppResult<TaskFilter> {
         let given = |name: &str, text: Option<String>| {
             let text = text.filter(|text| !text.is_empty());
@@ -55,12 +59,14 @@ impl Query {
         let state = given("state", self.state)?
             .map(|word| word.parse().map_err(|why| AppError::BadRequest(format!("'state': {why}."))));
         Ok(TaskFilter {
-            state: state.transpose()?,
+            standing: state.transpose()?,
             host: given("host", self.host)?,
             service: given("service", self.service)?,
             handler: given("handler", self.handler)?,
             requester: given("requester", self.requester)?,
             manager: given("manager", self.manager)?,
+            from: self.from,
+            until: self.until,
             before: before.transpose()?,
             ..TaskFilter::default()
         })
