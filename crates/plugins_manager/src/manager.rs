@@ -78,7 +78,7 @@ impl Manager {
         macros: MacroFile,
         set_log_filter: SetLogFilter,
     ) -> anyhow::Result<Self> {
-        let pool = Pool::new(&settings.database, "plugins_manager");
+        let pool = Pool::new(&settings.database.keeping_plans(), "plugins_manager");
         let url = settings.database.connection_string("plugins_manager");
         let listener = Listener::new(&url, &[TASK_QUEUED, TASK_CANCEL, WORKER_TOLD])
             .context("while making the listener")?;

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// Migrations and loads end by themselves; this is for a server that never answers.
 const LONG_WORK: Duration = Duration::from_secs(3600);
 
+/// See [`DatabaseSettings::keeping_plans`].
+const KEEP_PLANS: &str = "; SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
+    SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// How to reach PostgreSQL.
 #[derive(Clone)]
 pub struct DatabaseSettings {
@@ -18,6 +22,7 @@ pub struct DatabaseSettings {
     pub operation_timeout: Duration,
     /// The server ends a statement that takes longer.
     pub statement_timeout: Duration,
+    keep_plans: bool,
 }
 
 /// Without the URL, which may hold a password.
@@ -38,6 +43,7 @@ impl DatabaseSettings {
             connect_timeout: seconds(section.number("connect_timeout_seconds", 5, 1..=60)?),
             operation_timeout: seconds(section.number("operation_timeout_seconds", 5, 1..=3600)?),
             statement_timeout: seconds(section.number("statement_timeout_seconds", 30, 1..=3600)?),
+            keep_plans: false,
         };
         section.finish()?;
         Ok(settings)
@@ -51,6 +57,7 @@ impl DatabaseSettings {
             connect_timeout: seconds(5),
             operation_timeout: seconds(60),
             statement_timeout: seconds(60),
+            keep_plans: false,
         }
     }
 
@@ -64,6 +71,13 @@ impl DatabaseSettings {
         Self { operation_timeout: self.operation_timeout.min(limit), ..self.clone() }
     }
 
+    /// The same for a program that makes the same few statements over and over: the server plans each once for a
+    /// connection. The plan must stay right while tables grow from nothing, so it goes by indexes whatever the
+    /// statistics say at the time.
+    pub fn keeping_plans(&self) -> Self {
+        Self { keep_plans: true, ..self.clone() }
+    }
+
     /// What a new connection is told.
     ///
     /// - The server gives up what its client has given up: a statement, the wait for a lock, a transaction of which
@@ -73,8 +87,9 @@ impl DatabaseSettings {
     ///   accepted is there after a crash, and one that was claimed is not claimed again.
     pub fn session(&self) -> String {
         let tenths = |count: u32| (self.operation_timeout * count / 10).as_millis();
+        let plans = if self.keep_plans { KEEP_PLANS } else { "" };
         format!(
-            "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+            "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}{plans}; \
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
             tenths(9).min(self.statement_timeout.as_millis()),
             tenths(8),

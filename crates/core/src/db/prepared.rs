@@ -54,7 +54,7 @@ impl QueryFragment<Pg> for Prepared<'_> {
         let mut rest = self.sql;
         for (index, bind) in self.binds.iter().enumerate() {
             // diesel writes the parameter's name itself; later uses of the same one stay in the text.
-            let (before, after) = rest.split_once(&format!("${}", index + 1)).ok_or_else(|| {
+            let (before, after) = around(rest, &format!("${}", index + 1)).ok_or_else(|| {
                 diesel::result::Error::QueryBuilderError(
                     format!("the statement has no parameter ${}: {}", index + 1, self.sql).into(),
                 )
@@ -66,6 +66,13 @@ impl QueryFragment<Pg> for Prepared<'_> {
         out.push_sql(rest);
         Ok(())
     }
+}
+
+/// What stands before and after the first use of a parameter.
+fn around<'a>(sql: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    sql.match_indices(name)
+        .filter_map(|(at, _)| Some((sql.get(..at)?, sql.get(at + name.len()..)?)))
+        .find(|(_, after)| !after.starts_with(|next: char| next.is_ascii_digit()))
 }
 
 impl QueryId for Prepared<'_> {

@@ -1,6 +1,7 @@
 //! The claim is the start fence: committed before anything starts, so that a task starts at most once.
 
 use super::{Id, notify_changed};
+use crate::db::prepared;
 use crate::models::tasks::Task;
 use crate::models::workers::Worker;
 use chrono::{DateTime, Utc};
@@ -34,7 +35,7 @@ pub fn claim(
     lease: Duration,
     limit: usize,
 ) -> QueryResult<Vec<Claim>> {
-    let mut rows: Vec<Task> = diesel::sql_query(include_str!("claim.sql"))
+    let mut rows: Vec<Task> = prepared(include_str!("claim.sql"))
         .bind::<SqlUuid, _>(worker.id)
         .bind::<BigInt, _>(worker.epoch)
         .bind::<Double, _>(lease.as_secs_f64())

@@ -1,4 +1,4 @@
--- Manager $1 with epoch $2 takes up to $4 tasks for a lease of $3 seconds, oldest first, and tells channel $5. One
+-- Manager $1 with epoch $2 takes, for a lease of $3 seconds, up to $4 tasks, oldest first, and tells channel $5. One
 -- statement, committed by itself: one round trip.
 WITH RECURSIVE me AS MATERIALIZED (
     SELECT tags FROM workers
@@ -48,4 +48,10 @@ WITH RECURSIVE me AS MATERIALIZED (
         FROM (SELECT id, (row_number() OVER () - 1) / 200 AS part FROM claimed) n GROUP BY n.part
     ) p
 )
-SELECT c.* FROM claimed c, told
+SELECT c.id, c.state, c.result, c.exit_code, c.result_text, c.summary, c.perfdata, c.late, c.event_handlers_id,
+    c.handler_name, c.handler_revision, c.hosts_id, c.host_name, c.services_id, c.service_name, c.environments,
+    c.plugin, c.argv, c.plan_hash, c.parameters, c.risk, c.timeout_seconds, c.reason, c.users_id, c.requester,
+    c.identity, c.token_verb, c.origin, c.created_at, c.expires_at, c.started_at, c.finished_at, c.workers_id,
+    c.epoch, c.cancel_requested_at, c.cancel_requested_by, c.percent, c.steps, c.output_bytes, c.output_lines,
+    c.retry_of, c.attempt, c.plugin_hashes, c.repeat_due
+FROM claimed c, told

@@ -2,6 +2,7 @@
 
 use super::poison;
 use super::repeat::MAX_ATTEMPTS;
+use crate::db::prepared;
 use crate::models::logs::Chunk;
 use crate::models::tasks::TaskResult;
 use diesel::pg::PgConnection;
@@ -61,8 +62,7 @@ pub fn finish(connection: &mut PgConnection, end: &Finish) -> QueryResult<bool> 
 ///
 /// A result may be `lost` itself, where the launcher is gone: see [`super::rescue`] for what follows from that.
 ///
-/// One statement, so no transaction is opened and closed around it, which would cost two more trips to the server. It is
-/// planned anew each time: a plan that was kept from when the table was nearly empty would read all of it.
+/// One statement, so no transaction is opened and closed around it, which would cost two more trips to the server.
 pub fn store(
     connection: &mut PgConnection,
     chunks: &[Chunk],
@@ -87,7 +87,7 @@ fn store_all(
     ends: &[&Finish],
     changed: &[Uuid],
 ) -> QueryResult<Vec<Uuid>> {
-    let done: Vec<Done> = diesel::sql_query(include_str!("store.sql"))
+    let done: Vec<Done> = prepared(include_str!("store.sql"))
         .bind::<Array<SqlUuid>, _>(column(chunks, |chunk| chunk.task_id))
         .bind::<Array<BigInt>, _>(column(chunks, |chunk| chunk.byte_offset))
         .bind::<Array<BigInt>, _>(column(chunks, |chunk| chunk.first_line))

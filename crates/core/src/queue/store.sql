@@ -1,5 +1,8 @@
 -- What has come of many runs, in one statement: $1 to $6 chunks of output, $7 to $12 how far the runs are, $13 to $19
 -- results, of which $20 attempts may be lost, $21 the tasks that somebody may be looking at.
+--
+-- Epochs are compared in words that no index serves: the one on epochs holds a dead entry for every task of this manager
+-- that has ended since the last vacuum.
 WITH printed AS (
     INSERT INTO logs (task_id, byte_offset, first_line, stream, written_at, bytes)
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
@@ -15,7 +18,7 @@ going_on AS (
     UPDATE tasks t
     SET percent = r.percent, steps = r.steps, output_bytes = r.bytes, output_lines = r.lines
     FROM runs r
-    WHERE t.id = r.id AND t.epoch = r.epoch AND NOT EXISTS (SELECT 1 FROM ends e WHERE e.id = r.id)
+    WHERE t.id = r.id AND t.epoch IS NOT DISTINCT FROM r.epoch AND NOT EXISTS (SELECT 1 FROM ends e WHERE e.id = r.id)
 ),
 done AS (
     UPDATE tasks t
@@ -26,7 +29,7 @@ done AS (
         repeat_due = e.result = 'lost' AND t.attempt < $20 AND t.cancel_requested_at IS NULL AND EXISTS (
             SELECT 1 FROM event_handlers h WHERE h.id = t.event_handlers_id AND h.repeatable)
     FROM ends e LEFT JOIN runs r ON r.id = e.id
-    WHERE t.id = e.id AND t.epoch = e.epoch
+    WHERE t.id = e.id AND t.epoch IS NOT DISTINCT FROM e.epoch
       -- That a lost task was lost is no news: it must not be repeated, nor count against its handler, a second time.
       AND (t.state = 'running' OR (t.state = 'finished' AND t.result = 'lost' AND NOT t.late AND e.result <> 'lost'))
     RETURNING t.id
