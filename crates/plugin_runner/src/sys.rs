@@ -72,6 +72,21 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if copy < 0 { Err(io::Error::last_os_error()) } else { Ok(own(copy)) }
 }
 
+/// Whether somebody gave a file extended attributes or an access list. Labels of the system itself do not count.
+pub(crate) fn has_attributes(file: BorrowedFd<'_>) -> bool {
+    let mut names = [0_u8; 256];
+    // SAFETY: the kernel writes at most as many bytes as it is told there are.
+    let length = unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    match usize::try_from(length).ok().and_then(|length| names.get(..length)) {
+        Some(names) => {
+            let mut names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+            names.any(|name| !name.starts_with(b"security."))
+        }
+        // Longer than the system's own.
+        None => Errno::last() != Errno::ENOTSUP,
+    }
+}
+
 /// Ignores a signal from now on.
 pub(crate) fn ignore(number: Signal) -> nix::Result<()> {
     // SAFETY: SIG_IGN installs no code that could run at a bad moment.

@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::processes::{marked, send};
 use super::removal::remove_tree;
+use super::spares::Spares;
+use super::start::make_fifo;
 use crate::command::LAUNCHER_VARIABLE;
 
 const LOCK: &str = "lock";
@@ -24,6 +26,7 @@ const OTHERS_MAY_WRITE: u32 = 0o022;
 
 pub(super) struct Home {
     path: PathBuf,
+    spares: Spares,
     _lock: File,
 }
 
@@ -44,18 +47,26 @@ impl Home {
         make_private(&path)?;
         let lock = lock_file(&path.join(LOCK))?;
         lock.lock().with_context(|| format!("while locking {}", path.display()))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { spares: Spares::new(&path), path, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes the private directory of a run.
-    pub fn make_run(&self, run: Uuid) -> anyhow::Result<PathBuf> {
+    /// Makes the private directory of a run, with its progress FIFO.
+    pub fn make_run(&mut self, run: Uuid) -> anyhow::Result<PathBuf> {
         let path = self.path.join(run.to_string());
-        make_private(&path)?;
+        if !self.spares.take(&path) {
+            make_private(&path)?;
+            make_fifo(&path).inspect_err(|_| remove_tree(&path))?;
+        }
         Ok(path)
+    }
+
+    /// Takes the directory of a run without processes for a later one. False: it must be removed.
+    pub fn keep(&mut self, directory: &Path) -> bool {
+        self.spares.keep(directory)
     }
 }
 
@@ -80,7 +91,7 @@ fn make_base(base: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn make_private(path: &Path) -> anyhow::Result<()> {
+pub(super) fn make_private(path: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().mode(0o700).create(path);
     made.with_context(|| format!("while making the directory {}", path.display()))
 }

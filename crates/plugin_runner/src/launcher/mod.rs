@@ -10,6 +10,7 @@ mod run;
 mod separation;
 mod server;
 mod setup;
+mod spares;
 mod start;
 mod trees;
 

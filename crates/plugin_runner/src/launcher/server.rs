@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -19,7 +20,7 @@ use super::removal::{PATIENCE, Removal, remove_tree};
 use super::run::Run;
 use super::separation::Separation;
 use super::setup::Listener;
-use super::start::{Outputs, Start, make_fifo, refusal};
+use super::start::{Outputs, Start, open_fifo, refusal};
 use super::trees::{Members, Trees};
 use crate::channel::{Channel, Received};
 use crate::command::RunSpec;
@@ -287,7 +288,7 @@ impl Server {
         let directory = self.ground.home.make_run(spec.run)?;
         let outputs = Outputs { stdout, stderr };
         failpoint!("before_spawn");
-        let prepared = make_fifo(&directory).and_then(|fifo| {
+        let prepared = open_fifo(&directory).and_then(|fifo| {
             let start = Start::prepare(&plugin, spec, outputs, &directory, self.ground.home.path())?;
             Ok((start, fifo))
         });
@@ -342,6 +343,15 @@ impl Server {
             && self.trees.only_leaders_live(&self.runs)
     }
 
+    /// Begins to remove the directory of an ended run.
+    fn remove(&mut self, directory: &Path) {
+        match Removal::begin(directory, PATIENCE) {
+            Ok(removal) => self.removals.push(removal),
+            Err(error) => cannot_be_removed(&error),
+        }
+        self.clear_away();
+    }
+
     /// Goes on with the removal that came last: most are done at once.
     fn clear_away(&mut self) {
         let Some(removal) = self.removals.last_mut() else { return };
@@ -371,11 +381,9 @@ impl Server {
         for exited in reports {
             if let Some(run) = self.runs.remove(&exited.run) {
                 self.trees.forget(run.leader);
-                match Removal::begin(&run.directory, PATIENCE) {
-                    Ok(removal) => self.removals.push(removal),
-                    Err(error) => cannot_be_removed(&error),
+                if exited.left > 0 || !self.ground.home.keep(&run.directory) {
+                    self.remove(&run.directory);
                 }
-                self.clear_away();
                 if exited.left > 0 {
                     tracing::warn!(run = %exited.run, "{} of its processes can't be ended", exited.left);
                 }

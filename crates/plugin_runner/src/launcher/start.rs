@@ -19,7 +19,8 @@ use crate::command::{LAUNCHER_VARIABLE, PROGRESS_VARIABLE, RunSpec};
 use crate::registry::Plugin;
 use crate::sys;
 
-const FIFO: &str = "progress";
+/// Name of the progress FIFO.
+pub(super) const FIFO: &str = "progress";
 
 /// Where a plugin's outputs go.
 pub(super) struct Outputs {
@@ -27,13 +28,16 @@ pub(super) struct Outputs {
     pub stderr: OwnedFd,
 }
 
-/// Makes the progress FIFO and opens it for reading. It is opened for writing too, so that it never reports an
-/// end while the run lives, however often the plugin opens and closes it.
-pub(super) fn make_fifo(directory: &Path) -> anyhow::Result<OwnedFd> {
-    let path = directory.join(FIFO);
-    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("the progress FIFO can't be made")?;
+/// Makes the progress FIFO.
+pub(super) fn make_fifo(directory: &Path) -> anyhow::Result<()> {
+    mkfifo(&directory.join(FIFO), Mode::S_IRUSR | Mode::S_IWUSR).context("the progress FIFO can't be made")
+}
+
+/// Opens the progress FIFO for reading, and for writing too, so that it never reports an end while the run lives, however
+/// often the plugin opens and closes it.
+pub(super) fn open_fifo(directory: &Path) -> anyhow::Result<OwnedFd> {
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    let file = File::options().read(true).write(true).custom_flags(flags).open(&path);
+    let file = File::options().read(true).write(true).custom_flags(flags).open(directory.join(FIFO));
     Ok(file.context("the progress FIFO can't be opened")?.into())
 }
 
