@@ -7,6 +7,7 @@ mod audit;
 mod browser;
 mod chromedriver;
 mod confirm;
+mod editing;
 mod flow;
 mod frames;
 mod grafana;

@@ -1,11 +1,6 @@
 // Makes lists in forms comfortable: rows are added, taken away and moved. Without this script a form has empty rows and a
 // button for more of them, and says the same to the server.
 
-/** @param {HTMLElement} row */
-function isEmpty(row) {
-  return [...row.querySelectorAll("input, textarea")].every((field) => /** @type {HTMLInputElement} */ (field).value === "");
-}
-
 /**
  * @param {string} text
  * @param {string} label
@@ -81,10 +76,10 @@ function comfort(list) {
     focusIn(row);
   });
   for (const row of /** @type {NodeListOf<HTMLLIElement>} */ (rows.querySelectorAll("li"))) {
-    if (isEmpty(row)) row.remove();
+    if (row.hasAttribute("data-spare")) row.remove();
     else equip(row);
   }
-  list.append(add, status);
+  rows.after(add, status);
 }
 
 for (const list of /** @type {NodeListOf<HTMLFieldSetElement>} */ (document.querySelectorAll("fieldset[data-rows]"))) comfort(list);

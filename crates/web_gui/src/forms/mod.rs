@@ -108,6 +108,8 @@ pub struct Row {
     pub cells: Vec<Cell>,
     /// What is wrong with it.
     pub error: Option<String>,
+    /// Whether it is there to be filled in, and holds nothing.
+    pub spare: bool,
 }
 
 /// A cell of a row.
@@ -370,10 +372,12 @@ fn choose(options: &mut Vec<Choice>, value: &str) {
 
 fn filled_rows(columns: &[Column], typed: &Fields, complaints: &[&Complaint], more: bool) -> Vec<Row> {
     let names: Vec<ColumnName> = columns.iter().map(|column| column.name).collect();
-    let typed = typed.rows(&names).into_iter();
+    let typed = typed.rows(&names);
+    let filled = typed.len();
     let empty: Vec<String> = names.iter().map(|(_, empty)| (*empty).to_owned()).collect();
     let spare = if more { MORE_ROWS } else { EMPTY_ROWS };
     typed
+        .into_iter()
         .chain(std::iter::repeat_n(empty, spare))
         .enumerate()
         .map(|(number, values)| {
@@ -382,6 +386,7 @@ fn filled_rows(columns: &[Column], typed: &Fields, complaints: &[&Complaint], mo
             Row {
                 cells: columns.iter().zip(values).map(|(column, value)| column.cell(value)).collect(),
                 error: (!texts.is_empty()).then(|| texts.join(" ")),
+                spare: number >= filled,
             }
         })
         .collect()

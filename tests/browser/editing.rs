@@ -1,0 +1,184 @@
+//! A platform engineer at work: from an empty inventory to an action that runs, in the browser alone.
+
+use serde_json::json;
+use thirtyfour::prelude::*;
+
+use crate::browser::Browser;
+use crate::stage::Stage;
+
+/// The labelled control that stands under this name, in the last row of a list where it stands in several.
+const CONTROL: &str = "
+    const named = [...document.querySelectorAll('form.editor label')].filter((one) => {
+      const text = [...one.childNodes].filter((node) => !(node instanceof Element) || node.tagName === 'SPAN');
+      return text.map((node) => node.textContent).join('').trim() === arguments[0];
+    });
+    return named.at(-1)?.control;";
+
+impl Browser {
+    async fn control(&self, label: &str) -> WebElement {
+        self.element(&format!("there is a field {label}"), CONTROL, vec![json!(label)]).await
+    }
+
+    /// Types into a field, in place of what stands there.
+    async fn type_into(&self, label: &str, text: &str) {
+        let control = self.control(label).await;
+        if control.tag_name().await.unwrap() == "select" {
+            control.send_keys(text).await.unwrap();
+        } else {
+            control.clear().await.unwrap();
+            control.send_keys(text).await.unwrap();
+        }
+    }
+
+    /// Adds a row to a list and types into its fields.
+    async fn add_row(&self, item: &str, cells: &[(&str, &str)]) {
+        self.push(&format!("Add {}", item.to_lowercase())).await;
+        for (label, text) in cells {
+            self.type_into(label, text).await;
+        }
+    }
+
+    /// Presses a button or follows a link of a page.
+    async fn push(&self, name: &str) {
+        let script = "return [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility()
+            && (one.getAttribute('aria-label') ?? one.textContent).trim() === arguments[0])";
+        let button = self.element(&format!("there is a button {name}"), script, vec![json!(name)]).await;
+        button.click().await.unwrap();
+    }
+
+    /// Waits until a page says this.
+    async fn reads(&self, text: &str) {
+        let script = "return document.querySelector('main').textContent.includes(arguments[0])";
+        self.until(&format!("the page says {text}"), script, vec![json!(text)]).await;
+    }
+
+    /// Looks at a page in both themes, narrow and wide.
+    async fn pictured(&self, name: &str) {
+        for width in [480, 1280] {
+            self.width(width).await;
+            for theme in ["dark", "light"] {
+                self.js("document.documentElement.dataset.theme = arguments[0]", vec![json!(theme)]).await;
+                self.accessible(&format!("{name} ({width}, {theme})")).await;
+                self.shot(&format!("{name}-{width}-{theme}")).await;
+            }
+            let spill = "return document.documentElement.scrollWidth - innerWidth";
+            assert_eq!(self.js(spill, vec![]).await, json!(0), "{name} spills over at {width}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn from_an_empty_inventory_to_an_action_that_runs() {
+    let stage = Stage::new().await;
+    stage.database.sql(
+        "DELETE FROM hosts; DELETE FROM services; DELETE FROM event_handlers; DELETE FROM hostgroups; \
+         DELETE FROM environments",
+    );
+    let browser = &stage.browser;
+    browser.width(1280).await;
+    browser.sign_in(&stage.app.url, "root", "/environments").await;
+    browser.push("New environment").await;
+    browser.type_into("Name", "lab").await;
+    browser.type_into("Colour", "blue").await;
+    browser.push("Create environment").await;
+    browser.reads("lab").await;
+
+    browser.push("Event handlers").await;
+    browser.push("New event handler").await;
+    browser.type_into("Name", "Say hello").await;
+    browser.type_into("Description", "Says a word to the host.").await;
+    browser.type_into("Plugin", "echo").await;
+    browser.add_row("Argument", &[("Argument", "--host=$HOSTADDRESS$")]).await;
+    browser.add_row("Argument", &[("Argument", "$_PARAMword$ $_SERVICEPORT$")]).await;
+    let parameter =
+        [("Name: $_PARAMname$", "word"), ("Label (the name where empty)", "Word"), ("Default", "hello")];
+    browser.add_row("Parameter", &parameter).await;
+    browser.pictured("edit-handler").await;
+    browser.type_into("Time-out in seconds", "soon").await;
+    browser.push("Create event handler").await;
+    browser.reads("'soon' must be a whole number from 1 to 86400.").await;
+    browser.pictured("edit-handler-refused").await;
+    browser.type_into("Time-out in seconds", "30").await;
+    browser.push("Create event handler").await;
+    browser.reads("$_PARAMword$ $_SERVICEPORT$").await;
+    browser.pictured("handler").await;
+
+    browser.push("Services").await;
+    browser.push("New service").await;
+    browser.type_into("Name", "Greeter").await;
+    browser.add_row("Variable", &[("Name", "port"), ("Value", "4711")]).await;
+    browser.add_row("Event handler", &[("Event handler", "Say hello")]).await;
+    browser.pictured("edit-service").await;
+    browser.push("Create service").await;
+    browser.reads("Say hello").await;
+
+    browser.push("Host groups").await;
+    browser.push("New host group").await;
+    browser.type_into("Name", "greeters").await;
+    browser.add_row("Service", &[("Service", "Greeter")]).await;
+    browser.push("Create host group").await;
+    browser.reads("Greeter").await;
+
+    browser.push("Hosts").await;
+    browser.push("New host").await;
+    browser.type_into("Name", "build-01").await;
+    browser.type_into("Address", "10.0.0.9").await;
+    browser
+        .add_row("Environment", &[("Environment", "lab"), ("as host group (may be empty)", "greeters")])
+        .await;
+    browser.add_row("Host group", &[("Host group", "greeters")]).await;
+    browser.pictured("edit-host").await;
+    browser.push("Create host").await;
+    browser.reads("host group greeters").await;
+    browser.pictured("host").await;
+
+    browser.push("Open popup").await;
+    browser.press("Run Say hello").await;
+    browser.press("Run on build-01").await;
+    browser.pill(&["OK"]).await;
+    browser.sees("hello 4711").await;
+    browser.sees("--host=10.0.0.9").await;
+    browser.clean_conduct(&[&stage.app.url]).await;
+}
+
+#[tokio::test]
+async fn a_template_that_changes_and_an_editor_who_comes_late() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    browser.width(1280).await;
+    let group = stage.database.sql("SELECT id FROM hostgroups WHERE name = 'web'");
+    browser.sign_in(&stage.app.url, "root", &format!("/hostgroups/{group}/edit")).await;
+    browser.add_row("Service", &[("Service", "Backup")]).await;
+    browser.push("Save").await;
+    browser.reads("Not applied yet").await;
+    browser.pictured("template-pending").await;
+    browser.push("Apply to 2 hosts").await;
+    browser
+        .until("it is applied", "return !document.body.innerText.includes('Not applied yet')", vec![])
+        .await;
+
+    let url = format!("{}/hosts/{}/edit", stage.app.url, stage.world.web_1);
+    browser.driver.goto(&url).await.unwrap();
+    browser.type_into("Description", "what I think").await;
+    stage
+        .database
+        .sql("UPDATE hosts SET description = 'what others think', tags = '{dmz}' WHERE name = 'web-1'");
+    browser.push("Save").await;
+    browser.reads("Somebody else has changed this since you opened it.").await;
+    browser.pictured("edit-stale").await;
+    browser.push("Save mine over it").await;
+    browser.reads("what I think").await;
+    // Rows that nobody touched are kept, those that are only chosen and not typed too.
+    let kept = "SELECT e.name, (SELECT count(*) FROM host_aliases a WHERE a.hosts_id = h.id), h.tags FROM hosts h \
+                JOIN environments_members m ON m.hosts_id = h.id JOIN environments e ON e.id = m.environments_id \
+                WHERE h.name = 'web-1'";
+    assert_eq!(stage.database.sql(kept), "production|1|{}");
+
+    browser.push("Delete").await;
+    browser.reads("What hangs on it").await;
+    browser.pictured("delete-host").await;
+    browser.push("Delete the host web-1").await;
+    browser.until("it leads to the list", "return location.pathname === '/hosts'", vec![]).await;
+    assert_eq!(stage.database.sql("SELECT count(*) FROM hosts WHERE name = 'web-1'"), "0");
+    browser.clean_conduct(&[&stage.app.url]).await;
+}
