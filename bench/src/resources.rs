@@ -12,7 +12,7 @@ const SLEEPERS: i64 = 1000;
 /// `idle_rss` and `idle_cpu` of a manager (and, for the processor, its launcher) that waits for tasks.
 pub fn idle(world: &World, report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let manager = world.manager(16)?;
-    let processes = with_children(manager.id())?;
+    let processes = with_launcher(manager.id())?;
     report.rounds(rounds, || {
         let (before, started) = (processor_seconds(&processes)?, Instant::now());
         std::thread::sleep(IDLE_FOR);
@@ -36,7 +36,7 @@ pub fn running(world: &World, report: &mut Report) -> anyhow::Result<()> {
         })?;
         let seconds = started.elapsed().as_secs_f64();
         Ok(vec![
-            Reading::new("running_1000", "MiB", memory(&with_children(manager.id())?)?, None),
+            Reading::new("running_1000", "MiB", memory(&with_launcher(manager.id())?)?, None),
             Reading::new("running_1000_started", "s", seconds, None),
         ])
     })?;
@@ -44,9 +44,19 @@ pub fn running(world: &World, report: &mut Report) -> anyhow::Result<()> {
     world.drained()
 }
 
-/// The manager and its launcher; plugins are the launcher's children and do not count.
-fn with_children(id: i32) -> anyhow::Result<Vec<i32>> {
+/// The manager, its launcher's keeper, and the launcher; plugins are the launcher's children and do not count.
+fn with_launcher(id: i32) -> anyhow::Result<Vec<i32>> {
+    let keepers = children(id)?;
     let mut found = vec![id];
+    for keeper in keepers {
+        found.push(keeper);
+        found.extend(children(keeper)?);
+    }
+    Ok(found)
+}
+
+fn children(id: i32) -> anyhow::Result<Vec<i32>> {
+    let mut found = Vec::new();
     for thread in fs::read_dir(format!("/proc/{id}/task"))? {
         let text = fs::read_to_string(thread?.path().join("children"))?;
         found.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<i32>().ok()));

@@ -60,11 +60,17 @@ impl Daemon {
 
     /// Sends a signal to the launchers that this program has started.
     pub fn signal_launcher(&self, signal: Signal) {
+        send(self.keepers().into_iter().flat_map(children_of), signal);
+    }
+
+    /// Sends a signal to the launchers' keepers.
+    pub fn signal_keeper(&self, signal: Signal) {
+        send(self.keepers(), signal);
+    }
+
+    fn keepers(&self) -> Vec<i32> {
         let id = self.lock().child.as_ref().map(GuardedChild::id);
-        for launcher in id.into_iter().flat_map(children_of) {
-            // It may have ended just now.
-            let _ = kill(Pid::from_raw(launcher), signal);
-        }
+        id.into_iter().flat_map(children_of).collect()
     }
 
     /// SIGTERM, and returns when it has ended, or after its patience; the keeper starts it again.
@@ -169,6 +175,13 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Sends a signal to processes that may have ended just now.
+fn send(processes: impl IntoIterator<Item = i32>, signal: Signal) {
+    for process in processes {
+        let _ = kill(Pid::from_raw(process), signal);
     }
 }
 

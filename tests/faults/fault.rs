@@ -20,7 +20,9 @@ pub enum Fault {
     KillManager(usize),
     /// `kill -9` of a manager's launcher.
     KillLauncher(usize),
-    /// `kill -9` of both, the launcher first.
+    /// `kill -9` of the process that looks after a manager's launcher.
+    KillKeeper(usize),
+    /// `kill -9` of manager and launcher, the launcher first.
     KillBoth(usize),
     /// `kill -9` of the GUI.
     KillWeb,
@@ -48,7 +50,7 @@ pub enum Fault {
 
 impl Fault {
     /// How many kinds there are for [`Fault::random`].
-    pub const KINDS: u64 = 16;
+    pub const KINDS: u64 = 17;
 
     /// A fault of this kind, or of the next kind that the setup allows.
     pub fn random(kind: u64, setup: &Setup, rng: &mut Rng) -> Self {
@@ -79,6 +81,7 @@ impl Fault {
                 Self::Clock { program: rng.usize(0..8), seconds: jumps[rng.usize(0..jumps.len())] }
             }
             13 | 14 if setup.proxied => Self::Network(network(rng), outage),
+            16 => Self::KillKeeper(manager),
             15 if setup.proxied => Self::CutCommits { delivered: rng.bool(), times: rng.usize(1..=6) },
             _ => Self::EndConnections,
         }
@@ -98,6 +101,7 @@ impl Fault {
             }
             Self::KillManager(number) => manager(*number).signal(Signal::SIGKILL),
             Self::KillLauncher(number) => manager(*number).signal_launcher(Signal::SIGKILL),
+            Self::KillKeeper(number) => manager(*number).signal_keeper(Signal::SIGKILL),
             Self::KillBoth(number) => {
                 manager(*number).signal_launcher(Signal::SIGKILL);
                 manager(*number).signal(Signal::SIGKILL);

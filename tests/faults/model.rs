@@ -8,6 +8,7 @@ use crate::world::World;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -112,12 +113,8 @@ pub fn survivors(tasks: &BTreeSet<Uuid>) -> Vec<String> {
     loop {
         let found: Vec<String> = processes()
             .filter_map(|process| {
-                let environment = std::fs::read(process.join("environ")).ok()?;
-                let task = environment
-                    .split(|byte| *byte == 0)
-                    .find_map(|entry| entry.strip_prefix(b"SELFSERVICE_TASK_UUID="))?;
-                let task: Uuid = std::str::from_utf8(task).ok()?.parse().ok()?;
-                tasks.contains(&task).then(|| format!("{} of {task} lives on", process.display()))
+                let task = task_of(&process).filter(|task| tasks.contains(task))?;
+                Some(format!("{} of {task} lives on", process.display()))
             })
             .collect();
         if found.is_empty() || Instant::now() > deadline {
@@ -125,6 +122,16 @@ pub fn survivors(tasks: &BTreeSet<Uuid>) -> Vec<String> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Of which task a process is, by its environment, or by the last argument of a witness that has shed that.
+fn task_of(process: &Path) -> Option<Uuid> {
+    let read = |name| std::fs::read(process.join(name)).unwrap_or_default();
+    let (environment, arguments) = (read("environ"), read("cmdline"));
+    let by_environment =
+        environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"SELFSERVICE_TASK_UUID="));
+    let last = arguments.strip_suffix(b"\0").and_then(|arguments| arguments.rsplit(|byte| *byte == 0).next());
+    std::str::from_utf8(by_environment.or(last)?).ok()?.parse().ok()
 }
 
 impl Row {

@@ -87,6 +87,21 @@ pub(crate) fn has_attributes(file: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// Splits this process, which must have one thread; gives the child's id in the parent, and nothing in the child.
+pub(crate) fn fork() -> nix::Result<Option<i32>> {
+    // SAFETY: with one thread no lock can be held by another one, so the child may do anything.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Some(child.as_raw())),
+        nix::unistd::ForkResult::Child => Ok(None),
+    }
+}
+
+/// Puts a copy of another descriptor in the place of one that is known by its number only.
+pub(crate) fn replace(number: RawFd, by: RawFd) -> nix::Result<()> {
+    // SAFETY: dup2 checks both numbers; nobody in this process owns the one that is replaced.
+    Errno::result(unsafe { libc::dup2(by, number) }).map(drop)
+}
+
 /// Ignores a signal from now on.
 pub(crate) fn ignore(number: Signal) -> nix::Result<()> {
     // SAFETY: SIG_IGN installs no code that could run at a bad moment.

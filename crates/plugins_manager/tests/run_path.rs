@@ -390,7 +390,7 @@ fn when_the_launcher_is_killed_its_runs_are_lost_and_the_next_ones_work() {
     let id = bench.queue(bench.world.slow, &[]);
     bench.wait_for_output(id, "pid ");
     let manager = bench.app.program("plugins_manager").id();
-    let launcher = eventually("the launcher is found", || child_of(manager));
+    let launcher = eventually("the launcher is found", || child_of(child_of(manager)?));
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(launcher), nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(bench.finished(id).result, Some(TaskResult::Lost));
     assert_eq!(bench.finished(bench.queue(bench.world.ok, &[])).result, Some(TaskResult::Ok));

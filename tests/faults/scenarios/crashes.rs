@@ -1,5 +1,6 @@
 //! `kill -9` at every step that a crash could split (G1, G3 to G6).
 
+use crate::daemon::Daemon;
 use crate::desk::Desk;
 use crate::model;
 use crate::points;
@@ -101,16 +102,20 @@ pub fn what_was_acknowledged_survives_the_gui_and_the_server() {
 pub fn nothing_survives_manager_and_launcher() {
     let world = World::new(&Setup { managers: 1, ..Setup::default() });
     let desk = Desk::new(&world);
-    for both in [false, true] {
+    let victims: [&[fn(&Daemon)]; 4] = [
+        &[|manager| manager.signal(Signal::SIGKILL)],
+        &[|manager| manager.signal_launcher(Signal::SIGKILL)],
+        &[|manager| manager.signal_keeper(Signal::SIGKILL)],
+        &[|manager| manager.signal_launcher(Signal::SIGKILL), |manager| manager.signal(Signal::SIGKILL)],
+    ];
+    for killed in victims {
         let task = desk.ask(Handler::Stubborn);
         eventually("it runs", || world.witness.sworn().contains_key(&task).then_some(()));
-        let manager = world.daemons("manager")[0];
-        manager.signal_launcher(Signal::SIGKILL);
-        if both {
-            manager.signal(Signal::SIGKILL);
-        }
+        killed.iter().for_each(|kill| kill(world.daemons("manager")[0]));
         // The model looks for what is left of ended tasks.
         let findings = model::check(&world, &desk);
         findings.assert_kept();
+        // It is paused after the third loss.
+        world.resume_handlers();
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `fault_witness FILE quick`, `prints LINES PAUSE_MS`, `sleeps MS` or `stubborn MS`. It appends `UUID PID begin` to the
 //! file and syncs that; then it prints what the variant says, `end of UUID` as the last line, and appends
-//! `UUID PID end`. A stubborn one blocks TERM and HUP, and leaves a daemon behind that does the same.
+//! `UUID PID end`. A stubborn one blocks TERM and HUP, and leaves two daemons behind that do the same; the second one
+//! has neither environment, nor directory, nor files of its run.
 #![expect(
     clippy::disallowed_methods,
     reason = "a plugin reads its environment, and this one starts a daemon"
@@ -21,7 +22,7 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other("usage: fault_witness FILE VARIANT [NUMBER ...]"));
     };
     if variant == "daemon" {
-        return stay(file, numbers.len());
+        return stay(file, numbers);
     }
     let number = |index: usize| numbers.get(index).and_then(|text| text.parse().ok()).unwrap_or(0);
     let uuid = std::env::var("SELFSERVICE_TASK_UUID").map_err(io::Error::other)?;
@@ -33,7 +34,8 @@ fn main() -> io::Result<()> {
         "sleeps" => sleep(Duration::from_millis(number(0))),
         "stubborn" => {
             deaf()?;
-            start_daemon(file, &[])?;
+            start_daemon(file, &["keeps", &uuid])?;
+            start_daemon(file, &["sheds", &uuid])?;
             sleep(Duration::from_millis(number(0)));
         }
         other => return Err(io::Error::other(format!("there is no variant {other}"))),
@@ -61,19 +63,22 @@ fn deaf() -> io::Result<()> {
     signals.thread_block().map_err(io::Error::from)
 }
 
-/// Starts this program again as a daemon without open files.
-fn start_daemon(file: &str, more: &[&str]) -> io::Result<()> {
+/// Starts this program again as a daemon without open files, which keeps or sheds the rest.
+fn start_daemon(file: &str, words: &[&str]) -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(file).arg("daemon").args(more);
+    command.arg(file).arg("daemon").args(words);
+    if words.first() == Some(&"sheds") {
+        command.env_clear().current_dir("/");
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(|_| ())
 }
 
 /// The middle one of a double fork ends at once, so that nobody knows the last one.
-fn stay(file: &str, generation: usize) -> io::Result<()> {
+fn stay(file: &str, words: &[String]) -> io::Result<()> {
     nix::unistd::setsid()?;
     deaf()?;
-    if generation == 0 {
-        return start_daemon(file, &["second"]);
+    if let [how, uuid] = words {
+        return start_daemon(file, &[how, "second", uuid]);
     }
     sleep(Duration::from_secs(1000));
     Ok(())

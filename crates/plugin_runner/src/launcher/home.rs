@@ -1,7 +1,7 @@
 //! The launcher's own directory, with a private directory for every run. Several launchers may share one base
 //! directory; each has an entry of its own there and holds a lock in it, so that a later launcher recognises
 //! what a killed one left: files, and processes by their environment or their working directory. (One that shed its
-//! environment, its session, its parent and its directory is found only while its launcher lives.)
+//! environment, its session, its parent and its directory is found only while its launcher or the keeper lives.)
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};

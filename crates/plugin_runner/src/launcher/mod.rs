@@ -3,6 +3,7 @@
 //! connection closes, every tree of that connection is ended.
 
 mod home;
+mod keeper;
 mod limits;
 mod processes;
 mod removal;
@@ -15,6 +16,7 @@ mod start;
 mod trees;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
@@ -63,16 +65,21 @@ pub struct Options {
     pub no_separation: bool,
 }
 
-/// Serves until the inherited socket closes, or until TERM or INT when listening.
+/// Serves until the inherited socket closes, or until TERM or INT when listening. The caller's process becomes the
+/// launcher's keeper and must have one thread; it ends with the code that is given.
 ///
 /// # Errors
 /// The options can't be carried out: an unknown user, root without `--user`, a socket or directory that can't be
 /// used. What goes wrong with a single plugin is reported to its runner.
-pub fn serve(options: &Options) -> anyhow::Result<()> {
+pub fn serve(options: &Options) -> anyhow::Result<ExitCode> {
     limits::offer_to_the_kernel();
     setup::become_user(options.user.as_deref())?;
     let registry = Registry::new(options.plugin_dirs.clone(), trust(options)?);
-    let signals = setup::harden(options.inherit_fd.is_some(), options.allow_setuid)?;
+    setup::harden(options.allow_setuid)?;
+    if let keeper::Role::Keeper(code) = keeper::split(options.inherit_fd)? {
+        return Ok(code);
+    }
+    let signals = setup::watch_signals(options.inherit_fd.is_some())?;
     options.limits.take_on()?;
     let source = match (&options.socket, options.inherit_fd) {
         (Some(path), _) => server::Source::Listening(setup::listen(path, &options.allow_users)?),
@@ -82,7 +89,8 @@ pub fn serve(options: &Options) -> anyhow::Result<()> {
     let home =
         home::Home::prepare(options.work_dir.as_deref()).context("while preparing the work directory")?;
     let ground = server::Ground { home, separation, limits: options.limits.clone() };
-    server::Server::new(source, registry, signals, ground)?.run()
+    server::Server::new(source, registry, signals, ground)?.run()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn trust(options: &Options) -> anyhow::Result<Trust> {

@@ -15,6 +15,7 @@ use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt::PeerCredentials};
 use uuid::Uuid;
 
 use super::home::Home;
+use super::keeper::KEEPER_GONE;
 use super::limits::Limits;
 use super::removal::{PATIENCE, Removal, remove_tree};
 use super::run::Run;
@@ -150,9 +151,10 @@ impl Server {
 
     fn take_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
-            if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
+            if number != Signal::SIGCHLD as i32 {
                 tracing::info!("stopping");
-                self.stop();
+                self.stop(self.stopping || number == KEEPER_GONE as i32);
             }
         }
         self.reap();
@@ -174,13 +176,14 @@ impl Server {
         }
     }
 
-    /// A second signal hurries: nothing that is being ended gets more than the short grace.
-    fn stop(&mut self) {
-        let (again, now) = (self.stopping, Instant::now());
+    /// A second signal hurries, and so does the end of the keeper: nothing that is being ended gets more than the short
+    /// grace.
+    fn stop(&mut self, hurry: bool) {
+        let now = Instant::now();
         self.stopping = true;
         let members = self.trees.look(&self.runs);
         for run in self.runs.values_mut() {
-            if again {
+            if hurry {
                 run.hurry(now);
             }
             run.end(Cause::LauncherStopped, members.of(run.id), now);

@@ -17,6 +17,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{User, geteuid, initgroups, setresgid, setresuid};
 
+use super::keeper::KEEPER_GONE;
 use crate::sys;
 
 const BACKLOG: i32 = 16;
@@ -61,10 +62,8 @@ pub(super) fn user_named(name: &str) -> anyhow::Result<User> {
     found.with_context(|| format!("there is no user named '{name}'"))
 }
 
-/// Prepares the process for plugins that are not trusted, and gives the signals to watch. A launcher with an
-/// inherited socket ends when that closes: signals meant for its whole group must not end plugins before their
-/// manager had its say.
-pub(super) fn harden(inherited: bool, allow_setuid: bool) -> anyhow::Result<SignalFd> {
+/// Prepares keeper and launcher for plugins that are not trusted.
+pub(super) fn harden(allow_setuid: bool) -> anyhow::Result<()> {
     sys::close_inherited_on_exec().context("while closing inherited descriptors")?;
     prctl::set_child_subreaper(true).context("while becoming a subreaper")?;
     // Plugins run as the same user: they must not read other tasks' secrets out of this process.
@@ -73,13 +72,16 @@ pub(super) fn harden(inherited: bool, allow_setuid: bool) -> anyhow::Result<Sign
         prctl::set_no_new_privs().context("while giving up new privileges")?;
     }
     umask(Mode::from_bits_truncate(0o077));
-    std::env::set_current_dir("/").context("while leaving the present directory")?;
-    watch_signals(inherited)
+    std::env::set_current_dir("/").context("while leaving the present directory")
 }
 
-fn watch_signals(inherited: bool) -> anyhow::Result<SignalFd> {
+/// Becomes the subreaper of all plugins and gives the signals to watch. A launcher with an inherited socket ends when that
+/// closes: signals meant for its whole group must not end plugins before their manager had its say.
+pub(super) fn watch_signals(inherited: bool) -> anyhow::Result<SignalFd> {
+    prctl::set_child_subreaper(true).context("while becoming a subreaper")?;
     let mut watched = SigSet::empty();
     watched.add(Signal::SIGCHLD);
+    watched.add(KEEPER_GONE);
     for number in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         if inherited {
             // Plugins get the default back when they are started.

@@ -1,23 +1,19 @@
 //! Every run ends, and nothing of it stays: time-outs, cancellations, and the sudden death of either side.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{Nest, Ran, await_processes, eventually, finish, invocation, processes_with, turn_until};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket};
 use nix::unistd::Pid;
-use plugin_runner::{
-    Event, Invocation, Launcher, LauncherError, Outcome, Runner, RunnerError, RunnerOptions,
-};
+use plugin_runner::{Event, Invocation, Launcher, LauncherError, Outcome, Runner, RunnerOptions};
 use uuid::Uuid;
 
 /// A plugin that leaves processes in every way: in its group, in another session, daemonised twice, without its
 /// environment, stopped, and deaf to polite signals. `$1` marks those without environment.
-const ESCAPER: &str = r#"
+pub const ESCAPER: &str = r#"
 trap '' TERM HUP INT
 sleep 300 &
 setsid sleep 300 &
@@ -28,36 +24,48 @@ sh -c 'kill -STOP $$; sleep 300' &
 echo ready
 "#;
 /// How many processes of [`ESCAPER`] carry the run's id, and how many its mark, at least.
-const WITH_ID: usize = 5;
+pub const WITH_ID: usize = 5;
 const WITH_MARK: usize = 2;
 
-struct Escape {
-    run: Uuid,
+pub struct Escape {
+    pub run: Uuid,
     mark: String,
 }
 
 impl Escape {
     /// Starts the escaper, which goes on with `then`, and waits until all of it is there.
-    fn start(nest: &Nest, runner: &mut Runner, then: &str, limits: (Duration, Duration)) -> (Self, Ran) {
+    pub fn start(nest: &Nest, runner: &mut Runner, then: &str, limits: (Duration, Duration)) -> (Self, Ran) {
         nest.script("escaper", &format!("{ESCAPER}{then}"));
-        let run = Uuid::new_v4();
-        let mark = format!("{:09}", run.as_u128() % 1_000_000_000);
+        let escape = Self::of(Uuid::new_v4());
         let (timeout, grace) = limits;
-        let arguments = vec![mark.clone()];
-        let invocation = Invocation { run, arguments, timeout, grace, ..invocation("escaper", &[]) };
+        let invocation = Invocation { timeout, grace, ..escape.invocation() };
         runner.start(invocation.into_spec().unwrap());
         let mut ran = Ran::default();
-        turn_until(runner, &mut ran, run, |ran| ran.stdout == b"ready\n");
-        (Self { run, mark }, ran)
+        turn_until(runner, &mut ran, escape.run, |ran| ran.stdout == b"ready\n");
+        (escape, ran)
     }
 
-    fn await_all(&self) {
+    /// The escape of a run that somebody else starts.
+    pub fn of(run: Uuid) -> Self {
+        Self { run, mark: format!("{:09}", run.as_u128() % 1_000_000_000) }
+    }
+
+    pub fn invocation(&self) -> Invocation {
+        Invocation { run: self.run, ..invocation("escaper", &[&self.mark]) }
+    }
+
+    pub fn await_all(&self) {
         await_processes(&self.run.to_string(), |count| count >= WITH_ID);
         await_processes(&format!(".{}", self.mark), |count| count >= WITH_MARK);
     }
 
-    fn left(&self) -> usize {
-        processes_with(&self.run.to_string()).len() + processes_with(&format!(".{}", self.mark)).len()
+    pub fn left(&self) -> usize {
+        processes_with(&self.run.to_string()).len() + self.marked()
+    }
+
+    /// How many carry the mark.
+    pub fn marked(&self) -> usize {
+        processes_with(&format!(".{}", self.mark)).len()
     }
 }
 
@@ -72,7 +80,7 @@ fn ended_by(outcome: &Outcome, mut end: impl FnMut(&mut Runner, Uuid), limits: (
     assert_eq!(escape.left(), 0);
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub const MINUTE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
 
 #[test]
@@ -193,71 +201,6 @@ fn dropping_the_runner_ends_everything() {
     drop(runner);
     assert_eq!(escape.left(), 0);
     assert_eq!(std::fs::read_dir(nest.work()).unwrap().count(), 1, "only the lock may stay");
-}
-
-/// Runs as a process of its own for the next test, and does nothing otherwise.
-#[test]
-fn client_that_is_killed() {
-    let Some(mark) = std::env::var_os("PLUGIN_RUNNER_TEST_CLIENT") else {
-        return;
-    };
-    let arguments: Vec<String> = serde_json::from_str(mark.to_str().unwrap()).unwrap();
-    let (run, arguments) = arguments.split_first().unwrap();
-    let launcher = Launcher::spawn(Path::new(env!("CARGO_BIN_EXE_plugin_launcher")), arguments).unwrap();
-    let mut runner = Runner::new(launcher, RunnerOptions::default()).unwrap();
-    let run = Uuid::parse_str(run).unwrap();
-    let mark = format!("{:09}", run.as_u128() % 1_000_000_000);
-    let invocation = Invocation { run, timeout: MINUTE, grace: MINUTE, ..invocation("escaper", &[&mark]) };
-    runner.start(invocation.into_spec().unwrap());
-    finish(&mut runner, run);
-}
-
-#[test]
-fn killing_the_client_ends_everything() {
-    let nest = Nest::new();
-    nest.script("escaper", &format!("{ESCAPER}sleep 300"));
-    let run = Uuid::new_v4();
-    let escape = Escape { run, mark: format!("{:09}", run.as_u128() % 1_000_000_000) };
-    let mut arguments = vec![run.to_string()];
-    arguments.extend(nest.arguments());
-    #[expect(clippy::disallowed_methods, reason = "the client must be a process that can be killed")]
-    let mut client = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "endings::client_that_is_killed"])
-        .env("PLUGIN_RUNNER_TEST_CLIENT", serde_json::to_string(&arguments).unwrap())
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .unwrap();
-    escape.await_all();
-    client.kill().unwrap();
-    client.wait().unwrap();
-    eventually("the end of the tree", || escape.left() == 0);
-    eventually("the end of the launcher", || processes_with(nest.work().to_str().unwrap()).is_empty());
-    assert_eq!(std::fs::read_dir(nest.work()).unwrap().count(), 1, "only the lock may stay");
-}
-
-#[test]
-fn killing_the_launcher_loses_the_run_and_the_next_launcher_sweeps() {
-    let nest = Nest::new();
-    let launcher = nest.launcher();
-    let process = i32::try_from(launcher.process().unwrap()).unwrap();
-    let mut runner = Runner::new(launcher, RunnerOptions::default()).unwrap();
-    let (escape, mut ran) = Escape::start(&nest, &mut runner, "sleep 300", (MINUTE, MINUTE));
-    escape.await_all();
-    kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
-    let ended = loop {
-        if let Err(error) = runner.turn(Duration::from_secs(1), &mut |event| ran.take(event)) {
-            break error;
-        }
-    };
-    assert!(matches!(ended, RunnerError::LauncherGone));
-    assert!(matches!(ran.outcome, Some(Outcome::Lost(_))), "{:?}", ran.outcome);
-    assert_eq!(runner.active(), 0);
-    drop(runner);
-    assert!(processes_with(&escape.run.to_string()).len() >= WITH_ID, "there must be something to sweep");
-    // The new launcher answers when it has swept.
-    assert_eq!(nest.run(invocation("true", &[])).outcome, Some(Outcome::Exit(0)));
-    assert_eq!(escape.left(), 0);
 }
 
 #[test]

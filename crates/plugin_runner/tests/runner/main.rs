@@ -4,6 +4,7 @@
 mod common;
 mod contract;
 mod endings;
+mod killings;
 mod limits;
 mod names;
 mod separation;

@@ -3,6 +3,7 @@
 use plugin_runner::{Outcome, Runner, RunnerOptions};
 
 use crate::common::{Nest, Ran, finish, invocation, run_of, skipped, turn_until};
+use crate::killings::Processes;
 
 const ATTACK: &str = include_str!("../../../test_support/src/attack.py");
 /// What looks into another process.
@@ -12,19 +13,19 @@ const SIGNALS: &[&str] = &["harmless_signal", "pidfd"];
 const LOOKS_FROM: i64 = 2;
 const SIGNALS_FROM: i64 = 6;
 
-/// Runs the attacks beside a neighbour; gives what the attacker printed, and the ids of launcher and neighbour.
-fn attacked(options: &[&str], attacks: impl Fn(u32, i32) -> Vec<String>) -> Ran {
+/// Runs the attacks, which are made out of the ids of the launcher, its keeper and a neighbour, beside this neighbour.
+fn attacked(options: &[&str], attacks: impl Fn(&Processes, i32) -> Vec<String>) -> Ran {
     let nest = Nest::new();
     nest.executable("attack", ATTACK);
     let launcher = nest.launcher_with(options);
-    let process = launcher.process().unwrap();
+    let processes = Processes::of(launcher.process().unwrap());
     let mut runner = Runner::new(launcher, RunnerOptions::default()).unwrap();
     let neighbour = invocation("sh", &["-c", "echo $$; read -r line; exec sleep 300"]);
     let id = neighbour.run;
     runner.start(neighbour.into_spec().unwrap());
     let mut beside = Ran::default();
     turn_until(&mut runner, &mut beside, id, |ran| ran.stdout.ends_with(b"\n"));
-    let attacks = attacks(process, beside.text().trim().parse().unwrap());
+    let attacks = attacks(&processes, beside.text().trim().parse().unwrap());
     let attacker = invocation("attack", &attacks.iter().map(String::as_str).collect::<Vec<_>>());
     let run = attacker.run;
     runner.start(attacker.into_spec().unwrap());
@@ -62,12 +63,11 @@ fn a_plugin_reaches_neither_its_launcher_nor_the_runs_beside_it() {
         return;
     }
     let signals = kernel_separates(SIGNALS_FROM);
-    let ran = attacked(&[], |launcher, neighbour| {
-        let mut attacks = against(&[LOOKS], neighbour);
-        attacks.extend(against(&[LOOKS], launcher));
+    let ran = attacked(&[], |processes, neighbour| {
+        let targets = [neighbour, processes.launcher, processes.keeper];
+        let mut attacks: Vec<_> = targets.iter().flat_map(|target| against(&[LOOKS], target)).collect();
         if signals {
-            attacks.extend(against(&[SIGNALS, &["kill"]], neighbour));
-            attacks.extend(against(&[SIGNALS, &["kill"]], launcher));
+            attacks.extend(targets.iter().flat_map(|target| against(&[SIGNALS, &["kill"]], target)));
         }
         attacks.extend(
             ["privileges:all", "become:0", "descriptors:all", "type_into_terminal:it"].map(str::to_owned),
@@ -75,15 +75,16 @@ fn a_plugin_reaches_neither_its_launcher_nor_the_runs_beside_it() {
         attacks
     });
     assert_eq!(succeeded(&ran), [""; 0], "{}", ran.text());
-    assert!(ran.text().lines().count() >= 2 * LOOKS.len() + 4, "{}", ran.text());
+    assert!(ran.text().lines().count() >= 3 * LOOKS.len() + 4, "{}", ran.text());
 }
 
 /// What the test above tries does work where nothing forbids it.
 #[test]
 fn without_separation_a_plugin_reaches_the_runs_beside_it_but_never_into_its_launcher() {
-    let ran = attacked(&["--no-separation"], |launcher, neighbour| {
+    let ran = attacked(&["--no-separation"], |processes, neighbour| {
         let mut attacks = against(&[&["environ", "memory", "directory"], SIGNALS], neighbour);
-        attacks.extend(against(&[LOOKS], launcher));
+        attacks.extend(against(&[LOOKS], processes.launcher));
+        attacks.extend(against(&[LOOKS], processes.keeper));
         attacks
     });
     let done = succeeded(&ran);
