@@ -2,8 +2,8 @@
 """Runs an Ansible playbook on the task's host.
 
 The playbook is named, never given as a path, and found in the directory of playbooks. Values reach it as extra
-variables in a JSON file, so that nothing in them is read as an option, a template of the command line or YAML.
-Its tasks become steps."""
+variables in a file, marked as unsafe: nothing in them is read as an option or as YAML, and Ansible does not
+evaluate {{ }} in them. Its tasks become steps."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def arguments() -> selfservice.Arguments:
     parser.add_argument("--playbook", required=True, help="its file name in the directory of playbooks")
     parser.add_argument("--directory", default=DEFAULT_PLAYBOOKS, help="the directory of playbooks (default ../etc/ansible)")
     parser.add_argument("--host", default=os.environ.get("NAGIOS_HOSTADDRESS", ""), help="name or address (default: the task's host)")
+    parser.add_argument("--port", type=int, help="the port of its SSH server")
     parser.add_argument("--user", help="remote user")
     parser.add_argument("--local", action="store_true", help="do not sign in anywhere: run on this machine")
     return parser
@@ -61,9 +62,9 @@ def run(program: str, playbook: str, options: argparse.Namespace, work: str) -> 
     # The parameters under one name, so that none of them can take the place of Ansible's own variables.
     task = selfservice.task()
     extra = {"selfservice": {key: task.get(key) for key in ("uuid", "user", "host", "service", "environment", "parameters")}}
-    variables = os.path.join(work, "variables.json")
-    with open(variables, "w", encoding="utf-8") as file:
-        json.dump(extra, file)
+    variables = os.path.join(work, "variables.yml")
+    with open(variables, "w", encoding="ascii") as file:
+        file.write(unsafe_yaml(extra))
     # The comma makes a list of hosts of it, not the name of an inventory file.
     command = [program, "--inventory", f"{options.host},", "--limit", options.host, "--extra-vars", f"@{variables}"]
     if options.local:
@@ -71,6 +72,8 @@ def run(program: str, playbook: str, options: argparse.Namespace, work: str) -> 
     if options.user:
         command += ["--user", options.user]
     environment = surroundings(work)
+    if options.port:
+        environment["ANSIBLE_REMOTE_PORT"] = str(options.port)
     with open(environment["ANSIBLE_CONFIG"], "w", encoding="utf-8"):
         pass
     plan = subprocess.run(
@@ -102,12 +105,28 @@ def run(program: str, playbook: str, options: argparse.Namespace, work: str) -> 
     report(child.wait(), recap)
 
 
+def unsafe_yaml(value: object) -> str:
+    """The value as YAML of one line, whose texts Ansible takes as they are."""
+    if isinstance(value, str):
+        return "!unsafe " + quoted(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quoted(str(key))}: {unsafe_yaml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(unsafe_yaml, value)) + "]"
+    return json.dumps(value)
+
+
+def quoted(text: str) -> str:
+    plain = (c if " " <= c <= "~" and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return '"' + "".join(plain) + '"'
+
+
 def surroundings(work: str) -> dict[str, str]:
     """Ansible's own files go to the private directory; keys and host keys come from [ssh]."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     ssh = os.environ.get("SELFSERVICE_SSH_DIRECTORY", "")
     environment.update(
-        ANSIBLE_HOME=work, ANSIBLE_LOCAL_TEMP=work, ANSIBLE_CONFIG=os.path.join(work, "ansible.cfg"), ANSIBLE_NOCOLOR="1",
+        TMPDIR=work, ANSIBLE_HOME=work, ANSIBLE_LOCAL_TEMP=work, ANSIBLE_CONFIG=os.path.join(work, "ansible.cfg"), ANSIBLE_NOCOLOR="1",
         ANSIBLE_STDOUT_CALLBACK="default", ANSIBLE_RETRY_FILES_ENABLED="false", ANSIBLE_HOST_KEY_CHECKING="true",
         ANSIBLE_SSH_ARGS=f"-F none -o BatchMode=yes -o IdentityAgent=none -o ForwardAgent=no -o UserKnownHostsFile={ssh}/known_hosts",
         LC_ALL="C.UTF-8",

@@ -22,6 +22,7 @@ needs_to_test() {
     needs_to_run
     need openssh-server "plugins/ssh.sh is tested against a real server" "test -x /usr/sbin/sshd"
     need mariadb-server "plugins/sql.sh is tested against a real server" "test -x /usr/sbin/mariadbd"
+    need ansible-core "plugins/ansible_playbook.py is tested with the real one" "command -v ansible-playbook"
     need chromium "the browser test" "command -v chromium"
     need chromium-driver "the browser test" "command -v chromedriver"
     need fonts-dejavu-core "readable pages in the browser test" "test -d /usr/share/fonts/truetype/dejavu"
