@@ -51,7 +51,7 @@ def connect(oracledb: Any, request: Dict[str, Any]) -> Any:
     return oracledb.connect(params=parameters)
 
 
-def run(connection: Any, request: Dict[str, Any], go: threading.Event) -> None:
+def run(connection: Any, request: Dict[str, Any], orders: "Orders") -> None:
     """Runs the statement and tells its rows."""
     cursor = connection.cursor()
     values: Dict[str, str] = request["values"]
@@ -68,7 +68,7 @@ def run(connection: Any, request: Dict[str, Any], go: threading.Event) -> None:
     limit: int = request["rows"]
     cursor.arraysize = min(limit + 1, 1000)
     say("prepared")
-    go.wait()
+    orders.go.wait()
     cursor.execute(request["statement"], values)
     if cursor.description is None:
         say("changed", max(cursor.rowcount, 0))
@@ -84,23 +84,30 @@ def run(connection: Any, request: Dict[str, Any], go: threading.Event) -> None:
             say("row", cells)
     if not request["read_only"]:
         connection.commit()
+    orders.over.set()
     say("done")
 
 
-def listen(connection: Any, go: threading.Event) -> None:
-    """Hears what sql.sh says, on a thread of its own."""
+class Orders:
+    """What sql.sh says while the statement runs, heard on a thread of its own."""
 
-    def orders() -> None:
+    def __init__(self, connection: Any) -> None:
+        self.go = threading.Event()
+        self.over = threading.Event()
+        self.connection = connection
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
         for line in sys.stdin:
             if line == "go\n":
-                go.set()
+                self.go.set()
             else:
-                connection.cancel()
-        if not go.is_set():
+                self.connection.cancel()
+        # sql.sh is gone, and nobody is left to hear how the statement ends.
+        if not self.go.is_set():
             os._exit(0)
-        connection.cancel()
-
-    threading.Thread(target=orders, daemon=True).start()
+        if not self.over.is_set():
+            self.connection.cancel()
 
 
 def main() -> None:
@@ -118,11 +125,11 @@ def main() -> None:
     except (oracledb.Error, OSError) as error:  # OSError: a certificate's file that can't be used
         say("no_connection", str(error))
         return
-    go = threading.Event()
-    listen(connection, go)
+    orders = Orders(connection)
     try:
-        run(connection, request, go)
+        run(connection, request, orders)
     except oracledb.Error as error:
+        orders.over.set()
         details = error.args[0] if error.args else None
         # DPY-4011 and its like: the connection is gone, and so is the server's word about the statement.
         gone = getattr(details, "full_code", "") in ("DPY-4011", "DPY-1001", "ORA-03113", "ORA-03114", "ORA-12537")

@@ -1,6 +1,8 @@
 //! Couchbase's query service over HTTP, as its REST reference documents it: values are named parameters beside the
 //! statement, `readonly` is the server's own switch, and a status of 200 can still carry errors.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use super::options::{Mode, Options};
 use super::rows::Rows;
 use super::running::Running;
 use crate::environment;
-use crate::output::shortened;
+use crate::output::{self, shortened};
 use crate::progress::Progress;
 use crate::verdict::Failure;
 use crate::web::{Client, ClientOptions, Request, Rules, Trouble};
@@ -28,6 +30,8 @@ struct Answer {
     #[serde(default)]
     errors: Vec<Problem>,
     #[serde(default)]
+    warnings: Vec<Problem>,
+    #[serde(default)]
     metrics: Metrics,
 }
 
@@ -37,6 +41,12 @@ struct Problem {
     code: i64,
     #[serde(default)]
     msg: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.msg, self.code)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -60,6 +70,9 @@ pub fn run(options: &Options, running: &Running, progress: &mut Progress) -> Res
         Err(failure) => running.ended(&failure.sentence),
     }
     let answer = answer?;
+    for warning in &answer.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
     if options.check {
         return Ok(None);
     }
@@ -179,10 +192,11 @@ fn no_answer(trouble: &Trouble) -> Failure {
 }
 
 fn judge(status: u16, answer: Answer, body: &[u8]) -> Result<Answer, Failure> {
-    let problems: Vec<String> =
-        answer.errors.iter().map(|problem| format!("{} ({})", problem.msg, problem.code)).collect();
+    let problems: Vec<String> = answer.errors.iter().map(Problem::to_string).collect();
     match (status, answer.status.as_str()) {
-        (401, _) => Err(Failure::critical("Couchbase refused the sign-in (401)".to_owned())),
+        (401, _) => {
+            Err(Failure::critical(format!("Couchbase refused the sign-in (401): {}", problems.join("; "))))
+        }
         (200, "success" | "completed") if problems.is_empty() => Ok(answer),
         (_, "timeout") => {
             Err(Failure::critical(format!("ended after its time-out: {}", problems.join("; "))))

@@ -188,6 +188,9 @@ impl Raw {
         check_name("--host", &self.host)?;
         check_name("--user", &self.user)?;
         refuse_controls("--database", &self.database)?;
+        if engine == Engine::Couchbase && self.database.contains('`') {
+            return Err(BadArgument("--database must not hold backticks".to_owned()));
+        }
         if self.host.starts_with('/') && !matches!(engine, Engine::Postgresql | Engine::Mysql) {
             return Err(BadArgument("--host must be a name or an address for this engine".to_owned()));
         }
