@@ -11,6 +11,7 @@
 
 mod command_line;
 mod contract;
+mod couchbase_server;
 mod database;
 mod demo;
 mod hostile;
@@ -22,6 +23,8 @@ mod progress;
 mod python;
 mod run;
 mod sql;
+mod sql_couchbase;
+mod sql_oracle;
 mod ssh;
 mod tls;
 mod tls_front;

@@ -1,12 +1,15 @@
-//! The helpers for plugins in Python, and the worked example that uses them. Ansible itself is a stand-in here: it prints
-//! what `ansible-playbook` prints, and keeps what it was given.
+//! The helpers for plugins in Python, and the worked example that uses them, with a real Ansible, and with a stand-in
+//! where it matters what Ansible is given.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use serde_json::{Value, json};
+use test_support::sshd::Sshd;
+
 use crate::hostile;
-use crate::run::{Ended, Plugin, repository};
+use crate::run::{Ended, Plugin, eventually, repository};
 
 fn program(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
@@ -84,4 +87,109 @@ fn a_playbook_is_named_limited_to_the_host_and_never_falsely_ok() {
             assert_eq!((ended.code, ended.text().lines().count()), (3, 1), "{option} {value:?}: {ended:?}");
         }
     }
+}
+
+/// The real one with a playbook of these tasks.
+fn ansible(directory: &Path, tasks: &str) -> Plugin {
+    let playbook = format!("- hosts: all\n  gather_facts: false\n  tasks:\n{tasks}");
+    fs::write(directory.join("site.yml"), playbook).unwrap();
+    Plugin::new("ansible_playbook.py").args([
+        "--playbook",
+        "site.yml",
+        "--directory",
+        directory.to_str().unwrap(),
+    ])
+}
+
+#[test]
+fn values_reach_a_real_playbook_and_are_not_evaluated() {
+    let directory = tempfile::tempdir().unwrap();
+    let (found, witness) = (directory.path().join("found.json"), directory.path().join("witness"));
+    let tasks = format!(
+        "    - name: Keep\n      copy: {{content: '{{{{ selfservice | to_json }}}}', dest: {}}}\n",
+        found.display()
+    );
+    let evaluated = format!("{{{{ lookup('pipe', 'touch {}') }}}}", witness.display());
+    let of_ansible =
+        [&evaluated, "{% raw %}", "{# gone #}", "!unsafe x", "a: b", "- a", "\u{7f}\u{9b}\u{feff}"];
+    let values: Vec<&str> = hostile::VALUES.iter().copied().chain(of_ansible).collect();
+    let parameters: serde_json::Map<String, Value> =
+        values.iter().enumerate().map(|(index, value)| (format!("p{index}"), json!(value))).collect();
+    let task = json!({"uuid": "u", "user": evaluated, "host": "web-1", "parameters": parameters});
+    let ended = ansible(directory.path(), &tasks)
+        .args(["--host", "web-1", "--local"])
+        .input(&format!("{task}\n"))
+        .run();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let kept: Value = serde_json::from_slice(&fs::read(found).unwrap()).unwrap();
+    assert_eq!((&kept["parameters"], &kept["user"]), (&json!(parameters), &json!(evaluated)));
+    assert!(!witness.exists());
+}
+
+#[test]
+fn a_real_playbook_signs_in_with_our_keys_and_its_result_decides() {
+    let (server, directory) = (Sshd::start().unwrap(), tempfile::tempdir().unwrap());
+    let ssh = directory.path().join("ssh");
+    fs::create_dir(&ssh).unwrap();
+    fs::copy(&server.identity, ssh.join("id_ed25519")).unwrap();
+    fs::set_permissions(ssh.join("id_ed25519"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::copy(&server.known_hosts, ssh.join("known_hosts")).unwrap();
+    let run = |tasks: &str| {
+        ansible(directory.path(), tasks)
+            .args(["--host", "127.0.0.1", "--port", &server.port.to_string()])
+            .env("SELFSERVICE_SSH_DIRECTORY", &ssh)
+            .run()
+    };
+    let ended = run("    - name: Say\n      raw: echo said\n");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.text().contains("\nOK - 1 ok, 1 changed, 0 unreachable, 0 failed, 0 skipped"), "{ended:?}");
+    let ended = run("    - name: Fail\n      raw: exit 7\n");
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let ended = run("    - nonsense: {{\n");
+    assert_eq!(ended.code, 3, "{ended:?}");
+    let other = fs::read_to_string(&Sshd::start().unwrap().known_hosts).unwrap();
+    let key = other.split_once(' ').unwrap().1;
+    fs::write(ssh.join("known_hosts"), format!("[127.0.0.1]:{} {key}", server.port)).unwrap();
+    let ended = run("    - name: Say\n      raw: echo said\n");
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.text().contains("UNKNOWN - the host could not be reached"), "{ended:?}");
+}
+
+#[test]
+fn a_cancel_ends_a_real_playbook() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let tasks = format!("    - name: Sleep\n      shell: echo $$ >{}; exec sleep 600\n", file.display());
+    let running = ansible(directory.path(), &tasks).args(["--host", "web-1", "--local"]).start();
+    let pid = || fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    eventually("the task runs", || pid().is_some());
+    let process = format!("/proc/{}", pid().unwrap());
+    running.cancel();
+    let ended = running.end();
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.text().contains("CRITICAL - stopped; ansible-playbook has ended"), "{ended:?}");
+    eventually("the command is gone", || !Path::new(&process).exists());
+}
+
+#[test]
+fn the_helpers_are_written_for_the_oldest_python_that_is_promised() {
+    // The grammar of 3.9; types that are evaluated only where they are no newer; modules that it had already.
+    let check = r#"
+import ast, sys
+NEWER = {"tomllib", "annotationlib", "compression", "concurrent.interpreters", "string.templatelib"}
+for path in sys.argv[1:]:
+    tree = ast.parse(open(path, encoding="utf-8").read(), path, feature_version=(3, 9))
+    later = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
+    for node in ast.walk(tree):
+        types = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        unions = [each for root in types if root for each in ast.walk(root) if isinstance(each, ast.BinOp)]
+        assert later or not unions, f"{path}: X | Y as a type is of 3.10"
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        assert not NEWER & set(names), f"{path}: {names}"
+        assert not any(word.arg == "strict" for word in getattr(node, "keywords", [])), f"{path}: zip(strict=)"
+"#;
+    let files = ["selfservice.py", "ansible_playbook.py", "sql_oracle.py"];
+    let files = files.map(|name| repository().join("plugins").join(name));
+    let ended = Plugin::command("python3").args(["-I", "-c", check]).args(files).run();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }

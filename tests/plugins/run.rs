@@ -1,14 +1,14 @@
 //! Runs a plugin with the environment of the contract, in a process group and a directory of its own.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek as _, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -80,6 +80,15 @@ impl Plugin {
         self
     }
 
+    /// What the plugin reads from standard input.
+    pub fn input(mut self, text: &str) -> Self {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        self.command.stdin(file);
+        self
+    }
+
     pub fn start(mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
@@ -142,6 +151,11 @@ impl Running {
     /// TERM to the whole group, as the launcher does it.
     pub fn cancel(&self) {
         killpg(self.group(), Signal::SIGTERM).unwrap();
+    }
+
+    /// A signal to the plugin alone.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.group(), signal).unwrap();
     }
 
     pub fn end(mut self) -> Ended {

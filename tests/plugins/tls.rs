@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use test_support::certificates::Authority;
 use test_support::{FaultyProxy, MariaDb, TestDatabase};
 
+use crate::couchbase_server::Couchbase;
 use crate::database::{Database, postgresql_plugin};
 use crate::http_server::Server;
 use crate::jenkins_server::{Behaviour, Jenkins};
@@ -116,6 +117,14 @@ fn postgresql_believes_certificates_only() {
     let database = TestDatabase::new();
     only_a_proof_counts(&Upstream::Postgresql(socket(&database)), |host, port| {
         postgresql_plugin(&database, host, port).args(["--tls", "verify", "--statement", "SELECT 1"])
+    });
+}
+
+#[test]
+fn couchbase_believes_certificates_only() {
+    let couchbase = Couchbase::start();
+    only_a_proof_counts(&upstream(&couchbase.server.url), |host, port| {
+        crate::sql_couchbase::plugin(host, port).args(["--tls", "verify", "--statement", "SELECT RAW 7"])
     });
 }
 
