@@ -282,6 +282,27 @@ fn stopping_waits_for_runs_and_starts_nothing_new() {
 }
 
 #[test]
+fn a_second_signal_ends_what_runs_without_waiting_for_it() {
+    let mut options = manager_only();
+    options.settings.push(("manager", "drain_seconds = 600".to_owned()));
+    let bench = Bench::start(&options);
+    bench.app.replace_plugin(&bench.database, "slow", "echo begun; sleep 600");
+    let id = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(id, "begun");
+    let manager = bench.app.program("plugins_manager");
+    manager.signal(nix::sys::signal::Signal::SIGTERM);
+    eventually("the manager stops", || {
+        (bench.database.sql("SELECT count(*) FROM workers WHERE stopping") == "1").then_some(())
+    });
+    assert_eq!(bench.task(id).state, TaskState::Running, "the first signal leaves it alone");
+    manager.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(manager.wait(Duration::from_secs(30)).unwrap().success());
+    let task = bench.task(id);
+    let why = task.result_text.as_deref();
+    assert_eq!((task.result, why), (Some(TaskResult::Failed), Some("ended because its manager was stopped")));
+}
+
+#[test]
 fn settings_are_read_again_on_a_signal_and_a_broken_file_changes_nothing() {
     let bench = Bench::start(&manager_only());
     let hang_up = || bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGHUP);
