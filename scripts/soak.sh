@@ -6,4 +6,5 @@ enter_checkout
 . scripts/check_rust.sh
 
 cargo build --locked --workspace --bins
+SELFSERVICE_FAULT_LARGE=1 cargo test --locked --workspace --test faults
 SELFSERVICE_FAULT_ROUNDS=$1 SELFSERVICE_FAULT_SEED=$2 exec cargo test --locked --workspace --test faults

@@ -55,7 +55,12 @@ impl<'a> Desk<'a> {
             let client = reqwest::Client::builder().no_proxy().timeout(HTTP_PATIENCE).build();
             (runtime.unwrap(), client.unwrap(), address, token.reveal())
         });
-        Self { world, pool, web, next_host: AtomicI64::new(1), acknowledged: Mutex::default() }
+        Self { world, pool, web, next_host: AtomicI64::new(0), acknowledged: Mutex::default() }
+    }
+
+    /// Asks as the GUI does, also where the world has one: it may be away.
+    pub fn beside_the_gui(world: &'a World) -> Self {
+        Self { web: None, ..Self::new(world) }
     }
 
     /// Asks for a task on the next host until it is acknowledged, and gives its id.
@@ -70,11 +75,9 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// A host on which nothing was asked for yet.
+    /// A host on which nothing was asked for lately.
     pub fn next_host(&self) -> i64 {
-        let host = self.next_host.fetch_add(1, Ordering::SeqCst);
-        assert!(host <= HOSTS, "the world has too few hosts");
-        host
+        self.next_host.fetch_add(1, Ordering::SeqCst) % HOSTS + 1
     }
 
     /// As [`Desk::ask`], for one click.

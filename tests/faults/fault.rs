@@ -40,6 +40,8 @@ pub enum Fault {
     RollingRestart,
     /// The server ends all connections of our programs, the listeners' too.
     EndConnections,
+    /// As after a failover to a standby: connections end, and new ones only read for a while.
+    ReadOnly(Duration),
     /// The network does this for a while.
     Network(NetworkFault, Duration),
     /// The network is cut at a COMMIT, again and again for a while.
@@ -50,7 +52,7 @@ pub enum Fault {
 
 impl Fault {
     /// How many kinds there are for [`Fault::random`].
-    pub const KINDS: u64 = 17;
+    pub const KINDS: u64 = 18;
 
     /// A fault of this kind, or of the next kind that the setup allows.
     pub fn random(kind: u64, setup: &Setup, rng: &mut Rng) -> Self {
@@ -83,6 +85,7 @@ impl Fault {
             13 | 14 if setup.proxied => Self::Network(network(rng), outage),
             16 => Self::KillKeeper(manager),
             15 if setup.proxied => Self::CutCommits { delivered: rng.bool(), times: rng.usize(1..=6) },
+            17 => Self::ReadOnly(outage),
             _ => Self::EndConnections,
         }
     }
@@ -136,6 +139,11 @@ impl Fault {
                 }
             }
             Self::EndConnections => world.server.end_connections(),
+            Self::ReadOnly(outage) => {
+                world.server.set_read_only(true);
+                sleep(*outage);
+                world.server.set_read_only(false);
+            }
             Self::Network(fault, outage) => {
                 if let Some(network) = &world.network {
                     network.set(*fault);
@@ -173,7 +181,7 @@ fn network(rng: &mut Rng) -> NetworkFault {
 }
 
 fn point(setup: &Setup, rng: &mut Rng) -> &'static str {
-    let mut names = [points::MANAGER, points::LAUNCHER, points::STOPPING].concat();
+    let mut names = [points::MANAGER, points::SPOOL, points::LAUNCHER, points::STOPPING].concat();
     if setup.scheduler {
         names.extend(points::SCHEDULER);
     }

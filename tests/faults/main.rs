@@ -12,6 +12,7 @@
 mod clock;
 mod daemon;
 mod desk;
+mod disk;
 mod fault;
 mod model;
 mod points;
@@ -31,6 +32,8 @@ use std::process::ExitCode;
 const SEED: &str = "SELFSERVICE_FAULT_SEED";
 /// Play so many rounds and no scenarios.
 const ROUNDS: &str = "SELFSERVICE_FAULT_ROUNDS";
+/// Play the scenarios that have a size, one after the other, as large as the guarantees name them, and nothing else.
+const LARGE: &str = "SELFSERVICE_FAULT_LARGE";
 /// So many rounds at once.
 const AT_ONCE: &str = "SELFSERVICE_FAULT_JOBS";
 
@@ -51,6 +54,10 @@ fn main() -> ExitCode {
         return if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let mut arguments = Arguments::from_args();
+    if number(LARGE).is_some_and(|number| number > 0) {
+        arguments.test_threads = Some(1);
+        return libtest_mimic::run(&arguments, scenarios::sized(scenarios::Size::LARGE)).exit_code();
+    }
     arguments.test_threads.get_or_insert(WORLDS);
     let mut trials = match number(SEED) {
         Some(_) => Vec::new(),

@@ -15,6 +15,14 @@ pub const MANAGER: &[&str] = &[
     "before_result_commit",
     "after_result_commit",
 ];
+/// Passed by a manager that cannot reach its database, the last one when it can again.
+pub const SPOOL: &[&str] = &[
+    "in_spool_write",
+    "before_spool_fsync",
+    "before_spool_rename",
+    "after_spool_rename",
+    "before_spool_remove",
+];
 /// Passed by a manager that stops.
 pub const STOPPING: &[&str] = &["in_give_back", "before_sign_off"];
 pub const LAUNCHER: &[&str] = &["before_spawn", "after_spawn", "after_wait", "before_report"];
@@ -22,7 +30,7 @@ pub const SCHEDULER: &[&str] = &["in_rescue", "in_schedule_slot"];
 pub const WEB: &[&str] = &["web_after_insert_before_commit", "web_after_commit_before_answer"];
 
 pub fn all() -> impl Iterator<Item = &'static str> {
-    [MANAGER, STOPPING, LAUNCHER, SCHEDULER, WEB].into_iter().flatten().copied()
+    [MANAGER, SPOOL, STOPPING, LAUNCHER, SCHEDULER, WEB].into_iter().flatten().copied()
 }
 
 /// The lists name exactly the points that are in the programs' source.

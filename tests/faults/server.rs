@@ -102,6 +102,20 @@ impl Server {
         let _ = self.try_sql(others);
     }
 
+    /// Lets new connections only read, or write again, if the server runs. Those that write now end.
+    pub fn set_read_only(&self, read_only: bool) {
+        let told = if read_only {
+            "SET default_transaction_read_only = on"
+        } else {
+            "RESET default_transaction_read_only"
+        };
+        // Where the server goes down just now, healing the world does it.
+        let _ = self.try_sql(&format!("BEGIN READ WRITE; ALTER DATABASE {DATABASE} {told}; COMMIT"));
+        if read_only {
+            self.end_connections();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<PrivatePostgres>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

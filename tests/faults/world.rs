@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::daemon::{Daemon, Keeper};
+use crate::disk::Disk;
 use crate::server::Server;
 use crate::witness::Witness;
 use failpoint::{Action, Rule};
@@ -30,6 +31,8 @@ pub struct Setup {
     pub proxied: bool,
     /// Every program has a clock that can be set.
     pub clocks: bool,
+    /// The spool's file system, which is this large: see [`Disk`].
+    pub spool_mib: Option<u32>,
     /// Settings of the database server.
     pub server: Vec<(&'static str, &'static str)>,
     /// Lines of the settings in the place of ours with the same section and key.
@@ -45,6 +48,7 @@ impl Default for Setup {
             web: false,
             proxied: false,
             clocks: false,
+            spool_mib: None,
             server: Vec::new(),
             settings: Vec::new(),
         }
@@ -61,6 +65,7 @@ pub struct World {
     pub witness: Witness,
     pub web: Option<SocketAddr>,
     points: PathBuf,
+    disk: Option<Disk>,
     directory: TemporaryDirectory,
 }
 
@@ -85,6 +90,8 @@ impl World {
         if is_root() {
             account("nobody").own(&base.join("work")).unwrap();
         }
+        make_directory(&base.join("spool"), 0o700);
+        let disk = setup.spool_mib.map(|size| Disk::mount(base.join("spool"), size));
         let web = setup.web.then(free_address);
         let network =
             setup.proxied.then(|| FaultyProxy::before_server(server.socket(), crate::server::DATABASE));
@@ -109,7 +116,7 @@ impl World {
         fs::write(base.join("macros.ini"), "[macros]\n").unwrap();
         set_mode(&base.join("macros.ini"), 0o600);
         let keeper = Keeper::new(daemons);
-        let world = Self { keeper, clocks, network, server, witness, web, points, directory };
+        let world = Self { keeper, clocks, network, server, witness, web, points, disk, directory };
         world.await_managers();
         if let Some(web) = web {
             eventually("web_gui answers", || TcpStream::connect(web).ok());
@@ -124,6 +131,29 @@ impl World {
 
     pub fn all_daemons(&self) -> &[Daemon] {
         self.keeper.daemons()
+    }
+
+    /// The clock of the program of this name.
+    pub fn clock(&self, name: &str) -> &Clock {
+        let at = self.all_daemons().iter().position(|daemon| daemon.name == name);
+        at.and_then(|at| self.clocks.get(at)).unwrap_or_else(|| panic!("{name} has no clock of its own"))
+    }
+
+    /// Files that wait in the spools of all managers.
+    pub fn spooled(&self) -> usize {
+        let managers = fs::read_dir(self.directory.path().join("spool")).unwrap().flatten();
+        let files = managers.flat_map(|manager| fs::read_dir(manager.path()).into_iter().flatten().flatten());
+        files.filter(|file| file.path().extension().is_some_and(|ending| ending == "segment")).count()
+    }
+
+    /// The file system of the spool, where it has one of its own.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("the setup asks for a file system of the spool")
+    }
+
+    /// What a program has logged.
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.path().join(format!("{name}.log"))).unwrap_or_default()
     }
 
     /// Arms a point for the next process that passes it for the `at`-th time.
@@ -151,6 +181,7 @@ impl World {
             }
         }
         self.server.start_again();
+        self.server.set_read_only(false);
         if let Some(network) = &self.network {
             network.set(NetworkFault::Pass);
         }
@@ -242,6 +273,7 @@ fn settings_text(setup: &Setup, name: &str, url: &str, base: &Path, web: Option<
         ("manager", format!("lease_seconds = {lease}")),
         ("manager", "poll_seconds = 1".to_owned()),
         ("manager", "drain_seconds = 10".to_owned()),
+        ("manager", format!("spool_directory = {base}/spool")),
         ("plugins", format!("directories = {base}/plugins")),
         ("plugins", format!("launcher = {launcher}")),
         ("plugins", format!("work_directory = {base}/work")),

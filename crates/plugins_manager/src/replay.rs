@@ -3,6 +3,7 @@
 use crate::backlog::{Backlog, Next};
 use crate::batch::Storage;
 use crate::running::Running;
+use failpoint::failpoint;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ impl Replayer {
             };
             match self.storage.store(&batch) {
                 Ok(dropped) => {
+                    failpoint!("before_spool_remove");
                     batch.ends.iter().for_each(|end| self.running.remove(end.id));
                     dropped.into_iter().for_each(|id| self.running.abandon(id));
                     self.backlog.replayed(&waiting);

@@ -2,15 +2,14 @@
 
 use crate::desk::Desk;
 use crate::model;
+use crate::scenarios::Size;
 use crate::witness::Handler;
 use crate::world::{LEASE, Setup, World};
 use nix::sys::signal::Signal;
 use test_support::eventually;
 
-const TASKS: usize = 300;
-
 /// One is frozen while it runs tasks, until they count as lost; then it goes on and writes.
-pub fn four_managers_and_a_zombie_share_many_tasks() {
+pub fn four_managers_and_a_zombie_share_many_tasks(size: &Size) {
     let world = World::new(&Setup { managers: 4, ..Setup::default() });
     let desk = Desk::new(&world);
     let managers = world.daemons("manager");
@@ -22,7 +21,11 @@ pub fn four_managers_and_a_zombie_share_many_tasks() {
     eventually("the first manager runs tasks", || (world.server.sql(running) != "0").then_some(()));
     managers[0].signal(Signal::SIGSTOP);
     managers[1..].iter().for_each(|manager| manager.signal(Signal::SIGCONT));
-    desk.ask_many(Handler::Quick, TASKS);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| desk.ask_many(Handler::Quick, size.tasks / 2));
+        }
+    });
     eventually("the others have declared its tasks lost", || {
         (world.server.sql("SELECT count(*) FROM tasks WHERE result = 'lost'") != "0").then_some(())
     });

@@ -3,27 +3,43 @@
 mod commits;
 mod crashes;
 mod managers;
+mod outages;
 mod queue;
 mod restarts;
 
 use libtest_mimic::Trial;
+use std::time::Duration;
+use test_support::Fault;
 
-/// Every scenario, the long ones first.
-pub fn all() -> Vec<Trial> {
-    let scenarios: &[(&str, fn())] = &[
-        ("crashes::a_manager_dies_at_each_of_its_points", crashes::a_manager_dies_at_each_of_its_points),
-        ("crashes::a_launcher_dies_at_each_of_its_points", crashes::a_launcher_dies_at_each_of_its_points),
-        (
-            "crashes::a_stopping_manager_dies_at_each_of_its_points",
-            crashes::a_stopping_manager_dies_at_each_of_its_points,
-        ),
-        ("crashes::a_scheduler_dies_at_each_of_its_points", crashes::a_scheduler_dies_at_each_of_its_points),
-        ("crashes::the_gui_dies_at_each_of_its_points", crashes::the_gui_dies_at_each_of_its_points),
+/// How much the scenarios do that can do more.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Commits that are cut.
+    pub cuts: usize,
+    /// Tasks that managers share.
+    pub tasks: usize,
+    /// Restarts of every manager.
+    pub restarts: usize,
+    /// Tasks that are asked for while the GUI and the server are killed.
+    pub posts: usize,
+}
+
+impl Size {
+    /// For every test run.
+    pub const SMALL: Self = Self { cuts: 40, tasks: 300, restarts: 3, posts: 160 };
+    /// As the guarantees name them: for a soak.
+    pub const LARGE: Self = Self { cuts: 500, tasks: 10_000, restarts: 100, posts: 10_000 };
+}
+
+type Sized = (&'static str, fn(&Size));
+
+/// The scenarios that have a size.
+pub fn sized(size: Size) -> Vec<Trial> {
+    let scenarios: [Sized; 4] = [
         (
             "crashes::what_was_acknowledged_survives_the_gui_and_the_server",
             crashes::what_was_acknowledged_survives_the_gui_and_the_server,
         ),
-        ("crashes::nothing_survives_manager_and_launcher", crashes::nothing_survives_manager_and_launcher),
         (
             "commits::a_lost_acknowledgement_neither_loses_nor_doubles",
             commits::a_lost_acknowledgement_neither_loses_nor_doubles,
@@ -33,6 +49,68 @@ pub fn all() -> Vec<Trial> {
             managers::four_managers_and_a_zombie_share_many_tasks,
         ),
         ("restarts::a_rolling_restart_loses_nothing", restarts::a_rolling_restart_loses_nothing),
+    ];
+    let trial = |(name, scenario): Sized| {
+        Trial::test(name, move || {
+            scenario(&size);
+            Ok(())
+        })
+    };
+    scenarios.into_iter().map(trial).collect()
+}
+
+/// One for each kind of trouble with the network.
+fn networks() -> Vec<Trial> {
+    let faults = [
+        ("latency_5_s", Fault::Latency(Duration::from_secs(5))),
+        ("blackhole", Fault::Blackhole),
+        ("half_open", Fault::HalfOpen),
+        ("bandwidth_10_kb_s", Fault::Bandwidth(10_000)),
+        ("reset", Fault::Reset),
+        ("refused", Fault::Refuse),
+        ("slices", Fault::Slices(1)),
+    ];
+    let trial = |(name, fault): (&str, Fault)| {
+        Trial::test(format!("outages::nothing_hangs_at_{name}"), move || {
+            outages::nothing_hangs(fault);
+            Ok(())
+        })
+    };
+    faults.into_iter().map(trial).collect()
+}
+
+/// Every scenario in its small size, the long ones first.
+pub fn all() -> Vec<Trial> {
+    let scenarios: &[(&str, fn())] = &[
+        ("crashes::a_manager_dies_at_each_of_its_points", crashes::a_manager_dies_at_each_of_its_points),
+        ("crashes::a_launcher_dies_at_each_of_its_points", crashes::a_launcher_dies_at_each_of_its_points),
+        (
+            "crashes::a_stopping_manager_dies_at_each_of_its_points",
+            crashes::a_stopping_manager_dies_at_each_of_its_points,
+        ),
+        ("crashes::a_scheduler_dies_at_each_of_its_points", crashes::a_scheduler_dies_at_each_of_its_points),
+        (
+            "crashes::a_manager_dies_at_each_of_its_spool_points",
+            crashes::a_manager_dies_at_each_of_its_spool_points,
+        ),
+        (
+            "crashes::a_scheduler_dies_with_a_slot_that_it_has_taken",
+            crashes::a_scheduler_dies_with_a_slot_that_it_has_taken,
+        ),
+        (
+            "outages::what_runs_while_the_server_only_reads_is_stored_afterwards",
+            outages::what_runs_while_the_server_only_reads_is_stored_afterwards,
+        ),
+        (
+            "outages::a_spool_that_cannot_be_written_once_loses_nothing",
+            outages::a_spool_that_cannot_be_written_once_loses_nothing,
+        ),
+        (
+            "outages::a_full_disk_makes_plugins_wait_and_nobody_crash",
+            outages::a_full_disk_makes_plugins_wait_and_nobody_crash,
+        ),
+        ("crashes::the_gui_dies_at_each_of_its_points", crashes::the_gui_dies_at_each_of_its_points),
+        ("crashes::nothing_survives_manager_and_launcher", crashes::nothing_survives_manager_and_launcher),
         (
             "queue::a_notification_wakes_at_once_also_after_the_listener_was_killed",
             queue::a_notification_wakes_at_once_also_after_the_listener_was_killed,
@@ -56,5 +134,5 @@ pub fn all() -> Vec<Trial> {
             Ok(())
         })
     };
-    scenarios.iter().map(trial).collect()
+    sized(Size::SMALL).into_iter().chain(networks()).chain(scenarios.iter().map(trial)).collect()
 }

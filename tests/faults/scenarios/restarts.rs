@@ -2,13 +2,12 @@
 
 use crate::desk::Desk;
 use crate::model;
+use crate::scenarios::Size;
 use crate::witness::Handler;
 use crate::world::{Setup, World};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const RESTARTS: usize = 3;
-
-pub fn a_rolling_restart_loses_nothing() {
+pub fn a_rolling_restart_loses_nothing(size: &Size) {
     let world = World::new(&Setup::default());
     let desk = Desk::new(&world);
     let done = AtomicBool::new(false);
@@ -21,7 +20,7 @@ pub fn a_rolling_restart_loses_nothing() {
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
         });
-        for _ in 0..RESTARTS {
+        for _ in 0..size.restarts {
             world.daemons("manager").iter().for_each(|manager| manager.restart());
         }
         done.store(true, Ordering::SeqCst);
@@ -30,5 +29,5 @@ pub fn a_rolling_restart_loses_nothing() {
     findings.assert_kept();
     assert_eq!(findings.count("ok"), desk.acknowledged().len(), "{findings}");
     let starts: usize = world.daemons("manager").iter().map(|manager| manager.starts()).sum();
-    assert_eq!(starts, 2 * (RESTARTS + 1));
+    assert_eq!(starts, 2 * (size.restarts + 1));
 }

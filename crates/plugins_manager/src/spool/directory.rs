@@ -4,6 +4,7 @@
 
 use super::segment;
 use crate::batch::Batch;
+use failpoint::failpoint;
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write as _};
@@ -86,7 +87,9 @@ impl Directory {
         let part = self.path.join(format!("{number:016}.part"));
         let path = part.with_extension(ENDING);
         let written = Self::write(&part, batch).and_then(|bytes| {
+            failpoint!("before_spool_rename");
             fs::rename(&part, &path)?;
+            failpoint!("after_spool_rename");
             self.handle.sync_all()?;
             Ok(bytes)
         });
@@ -100,10 +103,12 @@ impl Directory {
     }
 
     fn write(part: &Path, batch: &Batch) -> io::Result<u64> {
+        failpoint!("in_spool_write", return Err(io::ErrorKind::StorageFull.into()));
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part)?;
         let mut to = BufWriter::new(file);
         let bytes = segment::write(batch, &mut to)?;
         to.flush()?;
+        failpoint!("before_spool_fsync");
         to.get_ref().sync_all()?;
         Ok(bytes)
     }
