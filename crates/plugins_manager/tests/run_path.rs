@@ -138,6 +138,33 @@ fn exit_codes_become_results_and_the_log_tells_the_story() {
     assert!(bench.log(critical.id).contains("it broke\nCRITICAL: exit code 2"));
 }
 
+/// G8, down to the rows.
+#[test]
+fn every_end_has_its_result() {
+    let bench = Bench::start(&manager_only());
+    bench.app.replace_plugin(&bench.database, "echo", "exec sh -c \"${2#--text=}\"");
+    let ended = |script: &str| bench.finished(bench.queue(bench.world.echo, &[("text", script)]));
+    for (code, result) in [
+        (0, TaskResult::Ok),
+        (1, TaskResult::Warning),
+        (2, TaskResult::Critical),
+        (3, TaskResult::Unknown),
+        (4, TaskResult::Failed),
+        (127, TaskResult::Failed),
+        (128, TaskResult::Failed),
+        (255, TaskResult::Failed),
+    ] {
+        let task = ended(&format!("exec >&-; setsid sleep 300 & exit {code}"));
+        assert_eq!((task.result, task.exit_code), (Some(result), Some(code)));
+    }
+    for number in [2, 9, 11, 15, 40] {
+        let task = ended(&format!("echo OK; kill -{number} $$"));
+        assert_eq!((task.result, task.exit_code), (Some(TaskResult::Failed), None));
+        let text = task.result_text.unwrap();
+        assert!(text.starts_with(&format!("ended by signal {number}")), "{text}");
+    }
+}
+
 #[test]
 fn hostile_values_reach_the_plugin_byte_for_byte() {
     let bench = Bench::start(&manager_only());
