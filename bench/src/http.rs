@@ -39,6 +39,16 @@ impl Http {
         })
     }
 
+    /// Gets JSON.
+    pub fn json(&self, path: &str) -> anyhow::Result<Value> {
+        self.runtime.block_on(async {
+            let request = self.client.get(format!("{}{path}", self.address));
+            let response = request.bearer_auth(&self.token).timeout(TIMEOUT).send().await?;
+            let text = checked(response, path).await?.text().await?;
+            serde_json::from_str(&text).with_context(|| format!("{path} gave no JSON: {text}"))
+        })
+    }
+
     /// Gets a page whole, and gives its length in bytes.
     pub fn get(&self, path: &str) -> anyhow::Result<usize> {
         self.runtime.block_on(async {

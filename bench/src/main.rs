@@ -2,9 +2,13 @@
 //! table and writes `target/bench.json`. See `bench/README.md`.
 
 mod drain;
+mod flood;
 mod http;
+mod long_output;
 mod output;
+mod plugins;
 mod popup;
+mod queue;
 mod raw;
 mod report;
 mod resources;
@@ -36,10 +40,30 @@ enum Group {
     Idle,
     /// `running_1000`
     Running,
+    /// `flood_rss`, `flood_delay`
+    Flood,
+    /// `output_200k_lines`
+    Output,
+    /// `plugin_start_ssh`, `plugin_start_http`, `plugin_start_jenkins`, `plugin_start_sql`
+    Plugins,
+    /// `queue_100k`
+    Queue,
 }
 
-const ALL: [Group; 7] =
-    [Group::Commit, Group::Button, Group::Popup, Group::Lines, Group::Drain, Group::Idle, Group::Running];
+/// Where nothing is named. The queue comes last: it fills the database.
+const ALL: [Group; 11] = [
+    Group::Commit,
+    Group::Button,
+    Group::Popup,
+    Group::Lines,
+    Group::Drain,
+    Group::Idle,
+    Group::Running,
+    Group::Flood,
+    Group::Output,
+    Group::Plugins,
+    Group::Queue,
+];
 
 /// Measures the programs that were built beside this one, with a durable PostgreSQL of its own.
 #[derive(Debug, Parser)]
@@ -54,6 +78,12 @@ struct Arguments {
     /// Tasks in a round of `drain`, at most 5,000
     #[arg(long, default_value_t = world::HOSTS)]
     tasks: i64,
+    /// Queued tasks of `queue`, at least 10,000 for three rounds
+    #[arg(long, default_value_t = 100_000)]
+    queued: i64,
+    /// Finished tasks of `queue`; five millions take some minutes and gigabytes
+    #[arg(long, default_value_t = 5_000_000)]
+    finished: i64,
     /// The file with the figures
     #[arg(long, default_value = "target/bench.json")]
     output: PathBuf,
@@ -84,5 +114,12 @@ fn measure(group: Group, world: &World, report: &mut Report, arguments: &Argumen
         Group::Drain => drain::drain(world, report, rounds, arguments.tasks),
         Group::Idle => resources::idle(world, report, rounds),
         Group::Running => resources::running(world, report),
+        Group::Flood => flood::flood(world, report, rounds),
+        Group::Output => long_output::output(world, report, rounds),
+        Group::Plugins => plugins::plugin_start(report, rounds),
+        Group::Queue => {
+            let size = queue::Size { queued: arguments.queued, finished: arguments.finished };
+            queue::claims(world, report, rounds, &size)
+        }
     }
 }

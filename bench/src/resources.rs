@@ -65,7 +65,7 @@ fn children(id: i32) -> anyhow::Result<Vec<i32>> {
 }
 
 /// Resident memory in MiB.
-fn memory(ids: &[i32]) -> anyhow::Result<f64> {
+pub fn memory(ids: &[i32]) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for id in ids {
         let text = fs::read_to_string(format!("/proc/{id}/status"))?;

@@ -41,6 +41,10 @@ pub enum Handler {
     Lines = 3,
     /// Stays until it is ended.
     Sleep = 4,
+    /// Prints a gigabyte in lines of 100 bytes.
+    Flood = 5,
+    /// Prints 200,000 lines of 100 bytes.
+    Print = 6,
 }
 
 /// See the module's text.
@@ -77,6 +81,11 @@ impl World {
     /// Connection string of the database.
     pub fn url(&self) -> String {
         self.server.url(DATABASE)
+    }
+
+    /// The messages of the server.
+    pub fn server_log(&self) -> &Path {
+        self.server.log()
     }
 
     /// Where the plugins are.
