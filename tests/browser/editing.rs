@@ -132,6 +132,14 @@ async fn from_an_empty_inventory_to_an_action_that_runs() {
     browser.reads("host group greeters").await;
     browser.pictured("host").await;
 
+    browser.push("Take away Say hello").await;
+    browser.reads("dropped on this host").await;
+    browser.pictured("host-dropped").await;
+    browser.push("Give back Say hello").await;
+    browser
+        .until("it is back", "return !document.body.innerText.includes('dropped on this host')", vec![])
+        .await;
+
     browser.push("Open popup").await;
     browser.press("Run Say hello").await;
     browser.press("Run on build-01").await;
@@ -156,6 +164,12 @@ async fn a_template_that_changes_and_an_editor_who_comes_late() {
     browser
         .until("it is applied", "return !document.body.innerText.includes('Not applied yet')", vec![])
         .await;
+
+    let url = format!("{}/hosts/{}/join?name=web", stage.app.url, stage.world.both);
+    browser.driver.goto(&url).await.unwrap();
+    browser.pictured("host-join").await;
+    browser.push("Add both to web").await;
+    browser.reads("host group web").await;
 
     let url = format!("{}/hosts/{}/edit", stage.app.url, stage.world.web_1);
     browser.driver.goto(&url).await.unwrap();

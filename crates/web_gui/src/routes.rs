@@ -3,8 +3,8 @@
 use crate::editors::EDITED;
 use crate::error::AppError;
 use crate::handlers::{
-    assets, editing, environments, event_handlers, health, hostgroups, hosts, managers, popup, services,
-    sign_in, start, tasks,
+    assets, assigning, editing, environments, event_handlers, health, hostgroups, hosts, managers, popup,
+    services, sign_in, start, tasks,
 };
 use crate::{api, body};
 use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
@@ -17,6 +17,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 pub fn routes(config: &mut ServiceConfig) {
     limits(config);
     editing_routes(config);
+    assigning_routes(config);
     config
         .route("/", get().to(start::show))
         .service(resource("/signin").route(get().to(sign_in::form)).route(post().to(sign_in::submit)))
@@ -95,6 +96,29 @@ fn editing_routes(config: &mut ServiceConfig) {
             post().to(move |state, form, id: Id| editing::apply(state, form, noun, *id)),
         );
     }
+}
+
+/// What one host has beside its templates.
+fn assigning_routes(config: &mut ServiceConfig) {
+    for (word, restore) in [("drop", false), ("restore", true)] {
+        config
+            .route(
+                &format!("/hosts/{{id}}/services/{{service}}/{word}"),
+                post().to(move |state, path, form| assigning::change_service(state, path, form, restore)),
+            )
+            .route(
+                &format!("/hosts/{{id}}/services/{{service}}/handlers/{{handler}}/{word}"),
+                post().to(move |state, path, form| assigning::change_handler(state, path, form, restore)),
+            );
+    }
+    config
+        .route("/hosts/{id}/services", post().to(assigning::add_service))
+        .route("/hosts/{id}/services/{service}/handlers", post().to(assigning::add_handler))
+        .service(
+            resource("/hosts/{id}/join")
+                .route(get().to(assigning::ask_join))
+                .route(post().to(assigning::join)),
+        );
 }
 
 /// The number in an address.

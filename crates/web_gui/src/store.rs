@@ -9,7 +9,7 @@ use selfservice_core::config::MacroFile;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::inventory::{
-    self, Complaint, Copies, Definition, EditError, Editor, Noun, Saved, Stored, Target,
+    self, Assignment, Complaint, Copies, Definition, EditError, Editor, Noun, Saved, Stored, Target,
 };
 use selfservice_core::models::visible::Viewer;
 use serde_json::json;
@@ -104,6 +104,48 @@ impl<'a> Desk<'a> {
             }
             Err(error) => outcome(error),
         }
+    }
+
+    /// Changes the definition of a host as it is now.
+    pub fn change_host(
+        &mut self,
+        macros: &MacroFile,
+        id: i64,
+        change: impl FnOnce(&mut inventory::Host),
+    ) -> AppResult<Outcome> {
+        if let Some(refused) = self.refuses_host(id)? {
+            return Ok(refused);
+        }
+        let stored = Stored::find(self.connection, Noun::Host, id)?.ok_or(AppError::NotFound)?;
+        let version = stored.version()?;
+        let mut definition = stored.definition;
+        if let Definition::Host(host) = &mut definition {
+            change(host);
+        }
+        let target = Target::Present { id, version: &version };
+        self.save(macros, Noun::Host, target, Read::of_program(definition))
+    }
+
+    /// Changes what is effective on a host that the person was seen to administer ([`Desk::refuses_host`]).
+    pub fn assign(&mut self, id: i64, assignment: Assignment) -> AppResult<()> {
+        let host = Host::find(self.connection, id)?.ok_or(AppError::NotFound)?;
+        if assignment.make(self.connection, id)? {
+            let action = format!("host.{}", assignment.verb());
+            let mut audit = self.signed.audit(&action, &host.name);
+            audit.detail = json!({ "id": id, "services_id": assignment.target().0, "event_handlers_id": assignment.target().1 });
+            audit.insert(self.connection)?;
+        }
+        Ok(())
+    }
+
+    /// Reads something more in the same transaction.
+    pub fn with<T>(&mut self, read: impl FnOnce(&mut PgConnection, &Signed) -> AppResult<T>) -> AppResult<T> {
+        read(self.connection, self.signed)
+    }
+
+    /// Refuses what the person may not do to this host; the refusal is in the audit log.
+    pub fn refuses_host(&mut self, id: i64) -> AppResult<Option<Outcome>> {
+        self.refuses(Noun::Host, Some(id))
     }
 
     /// Gives what a template says to all hosts that have it.

@@ -5,7 +5,7 @@ use super::services::Service;
 use crate::db::schema::{event_handlers, events_handlers_members, services, services_members};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use std::collections::HashSet;
 
 /// Host, service and handler.
@@ -20,6 +20,8 @@ pub struct EffectiveService {
     pub direct: bool,
     /// Host groups that brought it, by name.
     pub hostgroups: Vec<String>,
+    /// The host does without it.
+    pub dropped: bool,
     /// Its handlers on this host, in order.
     pub handlers: Vec<EffectiveHandler>,
 }
@@ -33,6 +35,8 @@ pub struct EffectiveHandler {
     pub direct: bool,
     /// Copied from the service.
     pub inherited: bool,
+    /// The host does without it.
+    pub dropped: bool,
 }
 
 #[derive(QueryableByName)]
@@ -46,24 +50,39 @@ struct Origin {
 impl EffectiveService {
     /// The services of a host by name, with their enabled handlers; what was dropped on the host is left out.
     pub fn of_host(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
-        let members: Vec<(i64, bool, Service)> = services_members::table
+        Self::read(connection, hosts_id, false)
+    }
+
+    /// The same with what was dropped on the host, for those who may give it back.
+    pub fn of_host_with_dropped(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
+        Self::read(connection, hosts_id, true)
+    }
+
+    fn read(connection: &mut PgConnection, hosts_id: i64, with_dropped: bool) -> QueryResult<Vec<Self>> {
+        let members: Vec<(i64, bool, bool, Service)> = services_members::table
             .inner_join(services::table)
             .filter(services_members::hosts_id.eq(hosts_id))
-            .filter(services_members::dropped.eq(false))
+            .filter(services_members::dropped.eq(false).or(with_dropped.into_sql::<Bool>()))
             .order(services::name)
-            .select((services_members::id, services_members::direct, Service::as_select()))
+            .select((
+                services_members::id,
+                services_members::direct,
+                services_members::dropped,
+                Service::as_select(),
+            ))
             .load(connection)?;
-        let handlers: Vec<(i64, bool, bool, EventHandler)> = events_handlers_members::table
+        let handlers: Vec<(i64, bool, bool, bool, EventHandler)> = events_handlers_members::table
             .inner_join(event_handlers::table)
             .inner_join(services_members::table)
             .filter(services_members::hosts_id.eq(hosts_id))
-            .filter(events_handlers_members::dropped.eq(false))
+            .filter(events_handlers_members::dropped.eq(false).or(with_dropped.into_sql::<Bool>()))
             .filter(event_handlers::enabled.eq(true))
             .order((events_handlers_members::position, event_handlers::name))
             .select((
                 events_handlers_members::services_members_id,
                 events_handlers_members::direct,
                 events_handlers_members::inherited,
+                events_handlers_members::dropped,
                 EventHandler::as_select(),
             ))
             .load(connection)?;
@@ -76,9 +95,10 @@ impl EffectiveService {
         .load(connection)?;
         Ok(members
             .into_iter()
-            .map(|(id, direct, service)| Self {
+            .map(|(id, direct, dropped, service)| Self {
                 service,
                 direct,
+                dropped,
                 hostgroups: origins
                     .iter()
                     .filter(|origin| origin.services_members_id == id)
@@ -87,8 +107,9 @@ impl EffectiveService {
                 handlers: handlers
                     .iter()
                     .filter(|(member, ..)| *member == id)
-                    .map(|(_, direct, inherited, handler)| EffectiveHandler {
+                    .map(|(_, direct, inherited, dropped, handler)| EffectiveHandler {
                         handler: handler.clone(),
+                        dropped: *dropped,
                         direct: *direct,
                         inherited: *inherited,
                     })

@@ -66,6 +66,20 @@ impl Hostgroup {
             .load(connection)
     }
 
+    /// The group with exactly this name, if it is there for the viewer.
+    pub fn named_visible(
+        connection: &mut PgConnection,
+        viewer: Viewer,
+        name: &str,
+    ) -> QueryResult<Option<Self>> {
+        hostgroups::table
+            .filter(hostgroups::name.eq(name))
+            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
     /// The group with this id, if it is there for the viewer.
     pub fn find_visible(connection: &mut PgConnection, viewer: Viewer, id: i64) -> QueryResult<Option<Self>> {
         hostgroups::table

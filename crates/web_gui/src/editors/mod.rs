@@ -86,6 +86,17 @@ impl Choices {
         })
     }
 
+    /// What can be given to one host.
+    pub fn of_host(connection: &mut PgConnection, viewer: Viewer) -> Result<Self, QueryError> {
+        let mut names = |noun| visible::names(connection, viewer, noun, None, SUGGESTED);
+        Ok(Self {
+            hostgroups: names(Noun::Hostgroup)?,
+            services: names(Noun::Service)?,
+            handlers: names(Noun::EventHandler)?,
+            ..Self::default()
+        })
+    }
+
     /// The lists of suggestions, by the id that fields use.
     pub fn suggestions(&self) -> Vec<Suggestions> {
         let plugins = self.plugins.iter().map(|plugin| plugin.name.clone()).collect();

@@ -2,7 +2,9 @@
 
 use super::{List, host_rows, variables};
 use crate::api;
+use crate::editors::Choices;
 use crate::error::AppResult;
+use crate::forms::Suggestions;
 use crate::lookup;
 use crate::page::{self, Badge, HostRow, Named, Page, Reader, TaskRow, Variable, encoded, html};
 use crate::state::AppState;
@@ -13,6 +15,7 @@ use selfservice_core::db::PgConnection;
 use selfservice_core::models::effective;
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::tasks::{Task, TaskFilter};
+use selfservice_core::models::visible::Viewer;
 use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::models::workers::{Worker, WorkerState};
 
@@ -62,6 +65,7 @@ struct HostShow {
     host: HostView,
     popup_url: String,
     services: Vec<EffectiveService>,
+    suggestions: Vec<Suggestions>,
     runs: Vec<TaskRow>,
 }
 
@@ -90,6 +94,7 @@ struct EffectiveService {
     id: i64,
     name: String,
     came_from: String,
+    dropped: bool,
     handlers: Vec<EffectiveHandler>,
 }
 
@@ -97,20 +102,31 @@ struct EffectiveHandler {
     id: i64,
     name: String,
     why: &'static str,
+    dropped: bool,
+    /// Its part of an address below the service.
+    path: String,
 }
 
 /// One host: its services, the handlers that the reader may see on it, and its last runs.
 pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let (signed, id) = (reader.signed.clone(), id.into_inner());
-    let (may_edit, host, services, runs) = state
+    let (may_edit, host, services, suggestions, runs) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
             let (host, placement) = lookup::host(connection, &access, id)?;
-            let services = effective_services(connection, &access, &placement, id)?;
+            let may_edit = access.may_administer(&placement);
+            let services = if may_edit {
+                effective::EffectiveService::of_host_with_dropped(connection, id)?
+            } else {
+                effective::EffectiveService::of_host(connection, id)?
+            };
+            let services = effective_services(services, &access, &placement);
+            let viewer = Viewer::new(signed.user.id, &access);
+            let suggestions =
+                if may_edit { Choices::of_host(connection, viewer)?.suggestions() } else { Vec::new() };
             let filter = TaskFilter { hosts_id: Some(id), ..TaskFilter::default() };
             let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
-            let may_edit = access.may_administer(&placement);
-            Ok((may_edit, HostView::read(connection, host, &placement)?, services, runs))
+            Ok((may_edit, HostView::read(connection, host, &placement)?, services, suggestions, runs))
         })
         .await?;
     html(&HostShow {
@@ -119,6 +135,7 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
         popup_url: format!("/popup?host={}", encoded(&host.name)),
         host,
         services,
+        suggestions,
         runs: runs.into_iter().map(TaskRow::from).collect(),
     })
 }
@@ -152,16 +169,15 @@ fn managers(connection: &mut PgConnection, host: &Host) -> AppResult<Vec<Manager
 }
 
 fn effective_services(
-    connection: &mut PgConnection,
+    services: Vec<effective::EffectiveService>,
     access: &Access,
     placement: &Placement,
-    hosts_id: i64,
-) -> AppResult<Vec<EffectiveService>> {
-    let services = effective::EffectiveService::of_host(connection, hosts_id)?;
-    Ok(services
+) -> Vec<EffectiveService> {
+    services
         .into_iter()
         .map(|service| EffectiveService {
             id: service.service.id,
+            dropped: service.dropped,
             came_from: came_from(service.direct, &service.hostgroups),
             name: service.service.name,
             handlers: service
@@ -170,12 +186,14 @@ fn effective_services(
                 .filter(|row| access.may(Verb::See, placement, &row.handler))
                 .map(|row| EffectiveHandler {
                     id: row.handler.id,
+                    path: format!("/handlers/{}", row.handler.id),
+                    dropped: row.dropped,
                     why: why(row.direct, row.inherited),
                     name: row.handler.name,
                 })
                 .collect(),
         })
-        .collect())
+        .collect()
 }
 
 fn came_from(direct: bool, hostgroups: &[String]) -> String {

@@ -1,6 +1,7 @@
 //! The pages: each file has the view structs of one folder of templates and the handlers that fill them.
 
 pub mod assets;
+pub mod assigning;
 pub mod editing;
 pub mod environments;
 pub mod error_page;

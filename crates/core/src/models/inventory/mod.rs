@@ -6,6 +6,7 @@
 //! Only what the source names is added and changed; nothing that it leaves out is removed. An editor's change of one
 //! object ([`save`]) goes the same way.
 
+mod assignments;
 mod changes;
 mod complaints;
 mod copies;
@@ -17,6 +18,7 @@ mod rows;
 mod save;
 mod stage;
 
+pub use assignments::{Assignment, Joining};
 pub use changes::{Change, Changes};
 pub use complaints::Complaint;
 pub use copies::Copies;
