@@ -209,3 +209,27 @@ fn sums_of_the_last_days_leave_the_months_before_alone() {
     let seen: i64 = of_carol.handlers.iter().map(|handler| handler.outcomes().runs()).sum();
     assert_eq!(seen, sum(&format!("result <> 'cancelled' AND hosts_id = {}", past.world.web_2)));
 }
+
+#[test]
+fn sums_say_where_they_begin_when_there_is_too_much() {
+    let past = Past::new();
+    let (all, _) = past.reading(|c| Statistics::of_last_days(c, past.world.root));
+    assert_eq!(all.counted_from, None);
+    // A quarter of a million tasks of the last hours.
+    past.database.sql(&format!(
+        "INSERT INTO tasks (id, event_handlers_id, handler_name, handler_revision, hosts_id, host_name, services_id, service_name, \
+             environments, plugin, argv, parameters, risk, timeout_seconds, requester, identity, origin, request_key, created_at, expires_at, \
+             state, result, started_at, finished_at) \
+         SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, \
+             {ok}, 'x', 1, {web_1}, 'x', {os}, 'x', '{{}}', 'x', '{{}}', '{{}}', 'normal', 9, 'x', 'system', 'schedule', \
+             gen_random_uuid(), at, at, 'finished', 'ok', at, at \
+         FROM (SELECT n, now() - n * interval '40 milliseconds' AS at FROM generate_series(1, 250000) n) n",
+        ok = past.world.ok, web_1 = past.world.web_1, os = past.world.os
+    ));
+    let (some, reads) = past.reading(|c| Statistics::of_last_days(c, past.world.root));
+    let age = Utc::now() - some.counted_from.unwrap();
+    assert!((7_900..8_400).contains(&age.num_seconds()), "{age}");
+    assert_eq!(reads.scans, 0);
+    let runs: i64 = some.handlers.iter().map(|handler| handler.outcomes().runs()).sum();
+    assert!((199_000..=200_000).contains(&runs), "{runs}");
+}

@@ -2,6 +2,8 @@
 // it each time, so there is one template and no second one here.
 
 const EVERY_MS = 5000;
+/** The server is kept busy for one part in so many at most. */
+const REST = 20;
 
 /**
  * The page as it is now. Parsed by the browser as it parses pages; scripts in it do not run.
@@ -60,6 +62,7 @@ function tick() {
 
 /** @param {Element} element */
 async function look(element) {
+  const began = performance.now();
   if (!document.hidden && !isInUse(element)) {
     const page = await fetchPage();
     const fresh = page?.querySelector("[data-live]");
@@ -71,7 +74,7 @@ async function look(element) {
       shown = fresh.outerHTML;
     }
   }
-  setTimeout(() => void look(element), EVERY_MS);
+  setTimeout(() => void look(element), Math.max(EVERY_MS, REST * (performance.now() - began)));
 }
 
 setInterval(tick, 1000);

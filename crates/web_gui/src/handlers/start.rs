@@ -3,7 +3,7 @@
 use super::manager_sentence;
 use crate::chart::{self, Chart, share};
 use crate::error::AppResult;
-use crate::page::{Page, Reader, TaskRow, html};
+use crate::page::{Page, Reader, TaskRow, When, html};
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -34,6 +34,7 @@ struct Start {
     course: Chart,
     days: Vec<String>,
     handlers: Vec<HandlerRow>,
+    counted_from: Option<When>,
 }
 
 /// What stands in large figures.
@@ -124,6 +125,7 @@ pub async fn show(state: web::Data<AppState>, reader: Reader) -> AppResult<HttpR
         failed: rows(failed),
         course: chart::of_counts(&statistics.course(), since, 84),
         days: chart::names(since),
+        counted_from: statistics.counted_from.map(When::from),
         handlers: statistics
             .handlers
             .into_iter()

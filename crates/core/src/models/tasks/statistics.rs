@@ -9,6 +9,8 @@ use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text, Timestamptz};
 
 /// Seconds of one stretch.
 const STRETCH_SECONDS: f64 = 6.0 * 3600.0;
+/// Tasks that are looked at, of everybody: more would take longer than a page should.
+const MOST: i64 = 200_000;
 /// Stretches of one day.
 pub const STRETCHES_OF_A_DAY: usize = 4;
 /// Days that are counted, today being the last; the days are those of UTC.
@@ -50,6 +52,8 @@ pub struct Statistics {
     pub since: DateTime<Utc>,
     /// Of every handler that ran, the busiest first.
     pub handlers: Vec<HandlerStatistics>,
+    /// Only tasks that were asked for after this moment were counted, because there were so many.
+    pub counted_from: Option<DateTime<Utc>>,
 }
 
 #[derive(QueryableByName)]
@@ -68,6 +72,8 @@ struct Row {
     failed: i64,
     #[diesel(sql_type = Double)]
     seconds: f64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    counted_from: Option<DateTime<Utc>>,
 }
 
 impl Outcomes {
@@ -106,8 +112,10 @@ impl Statistics {
             .bind::<Timestamptz, _>(since)
             .bind::<Double, _>(STRETCH_SECONDS)
             .bind::<diesel::sql_types::Uuid, _>(first)
+            .bind::<BigInt, _>(MOST)
             .load(connection)?;
-        Ok(Self { since, handlers: by_handler(rows) })
+        let counted_from = rows.iter().find_map(|row| row.counted_from);
+        Ok(Self { since, handlers: by_handler(rows), counted_from })
     }
 
     /// Of all handlers together.
