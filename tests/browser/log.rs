@@ -1,5 +1,6 @@
 //! The log viewer: output of any length, live or finished, and nothing in it that is obeyed.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use thirtyfour::Key;
 
@@ -183,7 +184,7 @@ async fn a_million_lines_are_as_light_as_ten() {
 
 #[tokio::test]
 async fn live_output_is_followed_left_alone_and_resumed() {
-    let stage = Stage::new().await;
+    let mut stage = Stage::new().await;
     let browser = &stage.browser;
     // Lines without pause, then one every now and then, until the test says that it is enough.
     stage.app.replace_plugin(
@@ -221,14 +222,11 @@ async fn live_output_is_followed_left_alone_and_resumed() {
     let seen = browser.in_popup("the newest line", &newest, vec![]).await;
     assert!(seen.as_u64() > before.as_u64(), "{seen}");
 
-    // The connection is cut and comes back; so does the database.
-    let offline = |offline: bool| json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
-    browser.devtools("Network.enable", json!({})).await;
-    browser.devtools("Network.emulateNetworkConditions", offline(true)).await;
-    stage.database.shut_out();
-    browser.sees("The connection is lost. The run goes on").await;
-    stage.database.let_in();
-    browser.devtools("Network.emulateNetworkConditions", offline(false)).await;
+    // The server is killed and comes back.
+    stage.app.program("web_gui").signal(Signal::SIGKILL);
+    stage.browser.sees("The connection is lost. The run goes on").await;
+    stage.app.start_program("web_gui");
+    let browser = &stage.browser;
     browser.sees_no("The connection is lost").await;
     std::fs::write(stage.app.plugins.join("slow.go"), "").unwrap();
     browser.pill(&["OK"]).await;

@@ -27,10 +27,13 @@ export class LogPanel {
     this.#changed();
   }
 
-  /** Everything that the task wrote has come. */
-  finish() {
+  /**
+   * Everything that the task wrote has come.
+   * @param {number} written in bytes
+   */
+  finish(written) {
     this.#ended = true;
-    this.view.finish();
+    this.view.finish(written);
     this.#changed();
   }
 

@@ -66,7 +66,7 @@ export class LogSearch {
     this.#turn += 1;
     this.#text = "";
     this.input.value = "";
-    this.view.mark("", null);
+    this.view.window.mark("", null);
     this.#say("");
     this.closed();
   }
@@ -113,7 +113,7 @@ export class LogSearch {
     this.#matches = [];
     this.#at = -1;
     this.#complete = !this.#text;
-    this.view.mark(this.#text, null);
+    this.view.window.mark(this.#text, null);
     const place = this.view.offset;
     try {
       for (let offset = 0; !this.#complete && this.#matches.length < MOST; ) {
@@ -154,7 +154,7 @@ export class LogSearch {
     const match = this.#matches[index];
     if (!match) return;
     this.#at = index;
-    this.view.mark(this.#text, match.offset);
+    this.view.window.mark(this.#text, match.offset);
     this.view.goTo(match.offset, "middle");
   }
 
