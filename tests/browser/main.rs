@@ -24,3 +24,4 @@ mod screens;
 mod shots;
 mod stage;
 mod start;
+mod states;

@@ -54,9 +54,9 @@ export function button(text, act, look = "quiet", label) {
 
 /**
  * @param {string} label @param {() => string|null|Promise<string>} text what to copy, null: more than a clipboard should hold
- * @param {string} [tooMuch] what the button says then @param {string} [name] for screen readers
+ * @param {string} [tooMuch] what the button says then @param {string} [name] for screen readers @param {string} [look]
  */
-export function copyButton(label, text, tooMuch = "Too long", name) {
+export function copyButton(label, text, tooMuch = "", name, look = "link") {
   const copy = button(
     label,
     async () => {
@@ -65,7 +65,7 @@ export function copyButton(label, text, tooMuch = "Too long", name) {
       copy.textContent = done;
       setTimeout(() => (copy.textContent = label), 2000);
     },
-    "link",
+    look,
     name,
   );
   return copy;

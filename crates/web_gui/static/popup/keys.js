@@ -7,6 +7,8 @@ export function keysDialog() {
     ["?", "these keys"],
     ["Escape", "back, or close"],
     ["/", "search"],
+    ["Enter, Shift Enter", "next and previous match"],
+    ["Home, End", "begin and end of the output"],
     ["f", "follow or pause the output"],
     ["Tab, Enter", "move and press"],
   ];

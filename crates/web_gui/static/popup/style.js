@@ -26,7 +26,7 @@ p{margin:0}.dim{color:var(--dim)}
 ul,ol{list-style:none;margin:0;padding:0}
 .action{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:12px;padding:10px 12px;border:1px solid var(--line);border-radius:6px;background:var(--raise);align-items:center}
 .action+.action{margin-top:8px}.action .dim,.action .now{font-size:12px}.name{font-weight:600}.now{color:var(--running)}.action .paused{font-size:12px;color:var(--warning);margin-top:4px}.action .pill{font-size:12px;padding:2px 10px}
-.risk{margin-left:8px;font-size:11px;font-weight:600;color:var(--critical)}
+.helped{margin-left:8px;padding:1px 7px;border-radius:4px;background:var(--ok-back);color:var(--ok);font-size:11px;font-weight:600;white-space:nowrap}.risk{margin-left:8px;font-size:11px;font-weight:600;color:var(--critical)}
 .dots{display:inline-flex;gap:3px;margin-right:6px;vertical-align:middle}.dots i{width:8px;height:8px;border-radius:2px;background:var(--edge)}
 .dots .ok{background:var(--ok)}.dots .warning{background:var(--warning);border-radius:50%}.dots .critical{background:var(--critical);clip-path:polygon(50% 0,100% 100%,0 100%)}
 button{font:inherit;font-weight:500;border:1px solid transparent;border-radius:4px;padding:6px 14px;cursor:pointer;min-height:34px}
@@ -68,7 +68,7 @@ pre,.rows,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-siz
 .finder{display:flex;flex-wrap:wrap;align-items:center;gap:6px 8px;font-size:12px}.finder>*{margin:0}.finder input{width:auto;min-height:32px;padding:3px 8px;font-size:13px}.finder [type=search]{flex:1 1 150px;min-width:0}.finder #line{width:90px}
 .finder button{padding:2px 9px;min-height:32px}.finder .space{flex:1}
 .line.found{background:var(--running-back)}mark{background:var(--warning-back);color:var(--warning);font-weight:700}
-.line,.empty{padding:0 12px;white-space:pre-wrap;overflow-wrap:anywhere}.line{display:flex;gap:8px;border-left:3px solid transparent;padding-left:9px}
+.empty{position:absolute;padding:8px 12px;font-size:12px}.line{display:flex;gap:8px;padding:0 12px 0 9px;border-left:3px solid transparent;white-space:pre-wrap;overflow-wrap:anywhere}
 .line time{color:var(--dim);flex:none;user-select:none}.line b{flex:none;font-weight:600;user-select:none}.line .text{min-width:0;flex:1}
 .line.err{border-color:var(--warning)}.line.err,.line.err b{color:var(--warning)}.line.sys{border-color:var(--running)}.line.sys,.line.sys b{color:var(--running)}.line.sys .text{font-style:italic}
 .bold{font-weight:700}.faint{opacity:.75}.italic{font-style:italic}.underline{text-decoration:underline}
@@ -78,7 +78,7 @@ footer{padding:10px 16px;border-top:1px solid var(--line);display:flex;flex-wrap
 footer button.link,footer a{font-size:12px;color:var(--dim)}footer button.link:hover,footer a:hover{color:var(--text)}.connection.lost{color:var(--warning);font-weight:600;flex-basis:100%;order:-1}
 dialog{border:1px solid var(--line);border-radius:8px;background:var(--card);color:var(--text);padding:16px 20px;max-width:min(360px,90vw)}dialog::backdrop{background:rgb(0 0 0/.5)}
 dialog h2{font-size:14px;color:var(--text)}dl{display:grid;grid-template-columns:auto 1fr;gap:6px 16px;margin:0 0 16px}dd{margin:0}kbd{background:var(--raise);border:1px solid var(--line);border-radius:4px;padding:1px 6px}
-@container (max-width:520px){footer .long{display:none}.finder [type=search]{flex-basis:100%}}
+@container (max-width:520px){footer{column-gap:8px}footer .long{display:none}.finder [type=search]{flex-basis:100%}}
 @container (min-width:700px){.log{height:min(60vh,520px)}}
 @container (max-width:420px){header,.body,footer{padding-left:12px;padding-right:12px}.tasks li{grid-template-columns:68px minmax(0,1fr)}.tasks .when{grid-column:2;text-align:left}}
 @media (prefers-reduced-motion:reduce){.bar i{transition:none}}

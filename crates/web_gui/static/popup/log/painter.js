@@ -13,6 +13,14 @@ function visible(character) {
   return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
 }
 
+/**
+ * Text of which nothing is obeyed.
+ * @param {string} text
+ */
+export function plain(text) {
+  return text.replace(UNSAFE, visible);
+}
+
 /** Cuts one stream's bytes into pieces of text with the classes that its colour codes ask for. All other escapes come out as visible text. */
 export class Painter {
   #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -53,7 +61,7 @@ export class Painter {
 
   /** @param {string} text */
   #piece(text) {
-    return { text: text.replace(UNSAFE, visible), class: [...this.#pen.styles, this.#pen.colour].filter(Boolean).join(" ") };
+    return { text: plain(text), class: [...this.#pen.styles, this.#pen.colour].filter(Boolean).join(" ") };
   }
 
   /** @param {number[]} codes */

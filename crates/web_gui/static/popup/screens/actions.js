@@ -38,6 +38,7 @@ function actionCard(popup, action, run) {
       "div",
       {},
       h("b", { class: "name" }, action.name),
+      hasHelped(action) ? h("span", { class: "helped" }, "helped before") : null,
       action.risk === "dangerous" ? h("span", { class: "risk" }, "dangerous") : null,
       action.description ? h("p", { class: "dim" }, action.description) : null,
       h(
@@ -70,6 +71,15 @@ function dots(recent) {
   const words = recent.map((severity) => WORDS[severity] || "cancelled").join(", ");
   const marks = recent.map((severity) => h("i", { class: severity in WORDS ? severity : "none" }));
   return h("span", { class: "dots", role: "img", "aria-label": `last results: ${words}` }, ...marks);
+}
+
+/**
+ * Worth a try first: it helped the last time it ran here, and mostly before that.
+ * @param {Action} action
+ */
+function hasHelped({ risk, recent }) {
+  const helped = recent.filter((severity) => severity === "ok").length;
+  return risk !== "read-only" && recent[recent.length - 1] === "ok" && helped * 2 > recent.length;
 }
 
 /** @param {Action} action */

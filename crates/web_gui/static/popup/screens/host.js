@@ -22,9 +22,10 @@ export function hostScreen(popup, view, asked, handler) {
     service: of,
     action,
   });
+  // The same action may belong to several services: the asked one's is meant.
   const wanted =
     handler &&
-    view.services
+    [...(service ? [service] : []), ...others]
       .flatMap((one) => one.actions.map((action) => ({ one, action })))
       .find(({ action }) => String(action.handler_id) === handler && action.can_run && !action.paused && !needsOwnTab(popup, action));
   if (wanted) {

@@ -4,7 +4,9 @@ import { isAway, Problem } from "../api.js";
 import { button, copyButton, h, notice, space } from "../dom.js";
 import { clock, duration, short } from "../format.js";
 import { LogPanel } from "../log/panel.js";
+import { notify, notifyButton } from "../notify.js";
 import { ConfirmScreen } from "./confirm.js";
+import { summaryOf } from "./summary.js";
 import { HIDDEN_POLL_MS, POLL_MS, startOf, TaskStream } from "../stream.js";
 import { needsOwnTab, openOwnTab } from "../target.js";
 import { detailOf, factsOf, MARKS, pauseSentence, storyOf, wordOf } from "../words.js";
@@ -232,7 +234,12 @@ export class TaskScreen {
     this.after.dataset.key = key;
     this.after.replaceChildren(
       ...(this.popup.wide ? [] : [button("Back to actions", () => this.#back())]),
-      ...(finished && task.can_run ? [button("Run again", () => this.#runAgain())] : []),
+      h(
+        "span",
+        { class: "asking" },
+        finished ? copyButton("Copy summary", () => summaryOf(this.task), "", undefined, "quiet") : notifyButton(),
+        finished && task.can_run ? button("Run again", () => this.#runAgain()) : null,
+      ),
     );
   }
 
@@ -257,7 +264,7 @@ export class TaskScreen {
   }
 
   #ended() {
-    this.log.finish();
+    this.log.finish(this.task.output_bytes);
     this.#watchLost();
   }
 
@@ -293,6 +300,8 @@ export class TaskScreen {
         ? `${[word, detailOf(task)].filter(Boolean).join(", ")}: ${task.handler.name} on ${task.host.name}`
         : [word, step].filter(Boolean).join(": ");
     if (sentence === this.#announced) return;
+    // A run that had ended before it was opened is no news.
+    if (this.#announced && task.state === "finished") notify(task.id, `${word}: ${task.handler.name} on ${task.host.name}`, detailOf(task));
     this.#announced = sentence;
     this.popup.announce(sentence);
     this.popup.setTitle(`${word} · ${task.handler.name} · ${task.host.name}`);
