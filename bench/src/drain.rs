@@ -10,7 +10,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-const SLOTS: usize = 16;
+/// What a manager needs that has much to do: a claim, and its commit, serve several short runs.
+const SLOTS: usize = 64;
 
 /// `drain_true` and `drain_launcher`: queued tasks that run `/bin/true`, against the same number of runs without any
 /// of our programs, and through the launcher alone.

@@ -5,9 +5,10 @@ use crate::access::Verb;
 use crate::credentials::{self, same};
 use crate::db::schema::{api_tokens, users};
 use chrono::{DateTime, Utc};
+use diesel::dsl::{now, sql};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Double, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text, Timestamptz};
 use std::time::Duration;
 
 /// A row of `api_tokens` without its secret.
@@ -57,23 +58,24 @@ impl ApiToken {
         connection: &mut PgConnection,
         token: &credentials::ApiToken,
     ) -> QueryResult<Option<(Self, User)>> {
-        let found: Option<(Vec<u8>, Self, User)> = api_tokens::table
+        let noted_lately = sql::<Nullable<Bool>>("api_tokens.last_used_at > now() - interval '1 minute'");
+        let found: Option<(Vec<u8>, Option<bool>, Self, User)> = api_tokens::table
             .inner_join(users::table)
             .filter(api_tokens::id.eq(token.id()))
-            .filter(api_tokens::expires_at.gt(diesel::dsl::now))
+            .filter(api_tokens::expires_at.gt(now))
             .filter(users::disabled.eq(false))
-            .select((api_tokens::secret_hash, Self::as_select(), User::as_select()))
+            .select((api_tokens::secret_hash, noted_lately, Self::as_select(), User::as_select()))
             .first(connection)
             .optional()?;
-        let Some((_, row, user)) = found.filter(|(hash, ..)| same(hash, &token.secret_hash())) else {
+        let Some((_, noted_lately, row, user)) = found.filter(|(hash, ..)| same(hash, &token.secret_hash()))
+        else {
             return Ok(None);
         };
-        diesel::sql_query(
-            "UPDATE api_tokens SET last_used_at = now() \
-             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')",
-        )
-        .bind::<Text, _>(&row.id)
-        .execute(connection)?;
+        if noted_lately != Some(true) {
+            diesel::update(api_tokens::table.find(&row.id))
+                .set(api_tokens::last_used_at.eq(now.into_sql::<Nullable<Timestamptz>>()))
+                .execute(connection)?;
+        }
         Ok(Some((row, user)))
     }
 
@@ -83,7 +85,7 @@ impl ApiToken {
             api_tokens::table
                 .inner_join(users::table)
                 .filter(api_tokens::id.eq(id))
-                .filter(api_tokens::expires_at.gt(diesel::dsl::now))
+                .filter(api_tokens::expires_at.gt(now))
                 .filter(users::disabled.eq(false)),
         ))
         .get_result(connection)

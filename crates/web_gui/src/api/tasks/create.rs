@@ -1,8 +1,8 @@
 //! `POST /tasks`: one click becomes one task.
 //!
 //! One transaction: the plan is decided again, the confirmation is used up and compared with it, the task is queued
-//! and the audit row written. The answer comes after the commit. A refusal commits too: its audit row, and the use of
-//! the confirmation.
+//! and the audit row written. What the answer tells of the task is read after the commit: the plugin does not wait for it.
+//! A refusal commits too: its audit row, and the use of the confirmation.
 //!
 //! A browser must confirm what the risk asks for, with the nonce of the command that was shown. A program with an API
 //! token was shown nothing and needs no nonce; the reason and, where the action is dangerous, the host's name it must
@@ -62,10 +62,11 @@ pub(in crate::api) async fn create(
     signed: Signed,
     asked: web::Json<Asked>,
 ) -> AppResult<HttpResponse> {
-    let order = Order::new(asked.into_inner(), signed)?;
+    let order = Order::new(asked.into_inner(), signed.clone())?;
     let shared = state.clone();
-    let answer = state.transaction(move |connection| order.place(connection, &shared)).await??;
+    let placed = state.transaction(move |connection| order.place(connection, &shared)).await??;
     failpoint!("web_after_commit_before_answer");
+    let answer = state.run(move |connection| placed.answer(connection, &signed)).await?;
     let mut response = if answer.attached {
         HttpResponse::Ok()
     } else {
@@ -75,6 +76,19 @@ pub(in crate::api) async fn create(
         created
     };
     Ok(response.json(answer))
+}
+
+/// The task that a request has led to.
+struct Placed {
+    task: Box<Task>,
+    attached: bool,
+}
+
+impl Placed {
+    fn answer(self, connection: &mut PgConnection, signed: &Signed) -> AppResult<Answer> {
+        let task = SeenTask::new(connection, signed, *self.task)?.shape(connection)?;
+        Ok(Answer { task, attached: self.attached })
+    }
 }
 
 /// A request whose form was checked.
@@ -102,7 +116,7 @@ impl Order {
     }
 
     /// The inner result is a refusal, which is committed.
-    fn place(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<AppResult<Answer>> {
+    fn place(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<AppResult<Placed>> {
         match self.decide(connection, state) {
             Err(error @ (AppError::NotFound | AppError::Forbidden(_))) => {
                 let mut audit = self.signed.audit("task.create.refuse", "");
@@ -122,12 +136,12 @@ impl Order {
         }
     }
 
-    fn decide(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<Answer> {
+    fn decide(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<Placed> {
         let requester = self.signed.requester();
         let (id, at) = (Uuid::now_v7(), Utc::now());
         let plan = Plan::decide(connection, &state.macros, &requester, &self.request, id, at)?;
         if let Some(task) = self.earlier(connection, &plan)? {
-            return self.answer(connection, task, true);
+            return Ok(Placed { task: Box::new(task), attached: true });
         }
         self.check_retry(connection, &plan)?;
         if let Some(why) = plan.handler.pause_text() {
@@ -138,7 +152,7 @@ impl Order {
         if let Err(error) = self.use_confirmation(connection, &plan) {
             // The other half of a double click may just have used it.
             return match self.earlier(connection, &plan)? {
-                Some(task) => self.answer(connection, task, true),
+                Some(task) => Ok(Placed { task: Box::new(task), attached: true }),
                 None => Err(error),
             };
         }
@@ -219,7 +233,7 @@ impl Order {
         }
     }
 
-    fn enqueue(&self, connection: &mut PgConnection, new: &NewTask) -> AppResult<Answer> {
+    fn enqueue(&self, connection: &mut PgConnection, new: &NewTask) -> AppResult<Placed> {
         let (task, attached) = match enqueue(connection, new).map_err(in_the_way)? {
             Enqueued::New(task) => (task, false),
             Enqueued::Attached(task) => (task, true),
@@ -240,12 +254,7 @@ impl Order {
         });
         audit.insert(connection)?;
         failpoint!("web_after_insert_before_commit");
-        self.answer(connection, *task, attached)
-    }
-
-    fn answer(&self, connection: &mut PgConnection, task: Task, attached: bool) -> AppResult<Answer> {
-        let task = SeenTask::new(connection, &self.signed, task)?.shape(connection)?;
-        Ok(Answer { task, attached })
+        Ok(Placed { task, attached })
     }
 }
 
