@@ -17,6 +17,8 @@ use super::network;
 pub const PRIVATE_DATABASE: &str = "selfservice";
 const PRIVATE_URL_START: &str = "postgresql://selfservice@/selfservice?host=%2F";
 const OWN_URL_MACRO: &str = "SELFSERVICE_URL";
+/// Where an installation lies, which is no place for the files of this system.
+const INSTALLATION: &str = "/usr/local/manager/";
 const NAGIOS_PLUGINS: &str = "/usr/lib/nagios/plugins";
 
 /// What we need to know of the settings. The programs check the file as a whole and name what is wrong in it.
@@ -35,12 +37,7 @@ impl RunSettings {
         let sample = layout.checkout.join("etc/settings.ini");
         copy_sample(layout, &sample, &layout.settings(), |ini| set_own_values(ini, layout, private_url))?;
         follow_a_move(layout)?;
-        // Settings that an older version wrote have no such section.
-        change(layout, &layout.settings(), |ini| {
-            if ini.get("ssh", "directory").is_none() {
-                ini.set("ssh", "directory", &layout.ssh_directory().to_string_lossy());
-            }
-        })?;
+        change(layout, &layout.settings(), |ini| set_later_paths(ini, layout))?;
         let settings = Self::read(layout)?;
         let macros = layout.checkout.join("etc/macros.ini");
         copy_sample(layout, &macros, &layout.macros(), |ini| set_macros(ini, settings.listen))?;
@@ -109,8 +106,19 @@ fn set_own_values(ini: &mut IniText, layout: &Layout, private_url: &str) {
     ini.set("plugins", "launcher_socket", &shown(&layout.launcher_socket()));
     ini.set("plugins", "work_directory", &shown(&layout.work_directory()));
     ini.set("plugins", "installed", if layout.accounts.is_some() { "true" } else { "false" });
-    ini.set("manager", "spool_directory", &shown(&layout.spool_directory()));
     ini.set("files", "macros", &shown(&layout.macros()));
+}
+
+/// Paths that an older version did not know, or left as the sample has them: without ours, those of an installation count.
+fn set_later_paths(ini: &mut IniText, layout: &Layout) {
+    for (section, key, path) in [
+        ("ssh", "directory", layout.ssh_directory()),
+        ("manager", "spool_directory", layout.spool_directory()),
+    ] {
+        if ini.get(section, key).is_none_or(|value| value.starts_with(INSTALLATION)) {
+            ini.set(section, key, &path.to_string_lossy());
+        }
+    }
 }
 
 /// A checkout that was moved since the settings were written: what they say of its old place is true of the new

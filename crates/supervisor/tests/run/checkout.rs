@@ -40,7 +40,7 @@ fn account() -> Option<Account> {
 }
 
 /// Each checkout has a port of its own, because the tests run side by side.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

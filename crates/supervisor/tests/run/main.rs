@@ -8,7 +8,7 @@ mod checkout;
 use std::fs;
 use std::net::TcpListener;
 
-use checkout::{Checkout, eventually};
+use checkout::{Checkout, eventually, free_address};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -119,6 +119,34 @@ fn a_moved_checkout_takes_its_settings_along() {
         "{settings}"
     );
     assert!(!settings.contains(&*old.to_string_lossy()), "{settings}");
+}
+
+#[test]
+fn settings_of_an_older_version_get_the_paths_that_came_later() {
+    for older in ["", "[manager]\nslots = 4\nspool_directory = /usr/local/manager/var/spool\n"] {
+        let checkout = Checkout::new();
+        let listen = free_address();
+        checkout.write_settings(&format!("[web]\nlisten = {listen}\n{older}[ssh]\nuser = deploy\n"));
+        checkout.run().wait_for("Sign in:");
+        let settings = checkout.read("var/etc/settings.ini");
+        for line in [
+            format!("spool_directory = {}", checkout.path("var/spool").display()),
+            format!("directory = {}", checkout.path("var/etc/ssh").display()),
+            "user = deploy".to_owned(),
+        ] {
+            assert_eq!(settings.lines().filter(|own| **own == line).count(), 1, "{line}: {settings}");
+        }
+        assert!(!settings.contains("/usr/local/manager"), "{settings}");
+    }
+}
+
+#[test]
+fn a_path_that_somebody_chose_is_kept() {
+    let checkout = Checkout::new();
+    let listen = free_address();
+    checkout.write_settings(&format!("[web]\nlisten = {listen}\n[manager]\nspool_directory = /srv/spool\n"));
+    checkout.run().wait_for("Sign in:");
+    assert!(checkout.read("var/etc/settings.ini").contains("spool_directory = /srv/spool\n"));
 }
 
 #[test]
