@@ -157,6 +157,14 @@ fn macros_are_named_like_macros_and_secrets_are_long_enough_to_mask() {
             "[secrets]\nTOKEN = true\n",
             "macros.ini:2: [secrets] TOKEN is too short: it can be masked only with 6",
         ),
+        (
+            "[macros]\nA = 1\n\n[secrets]\n; the server's\nTOKEN = Success\n",
+            "macros.ini:6: [secrets] TOKEN is a common word or a repeated character: masking it would hide",
+        ),
+        (
+            "[secrets]\nTOKEN = xxxxxxxx\n",
+            "macros.ini:2: [secrets] TOKEN is a common word or a repeated character",
+        ),
         ("[macros]\nA = 1\n[secrets]\nA = 1234567\n", "macros.ini:4: [secrets] A stands in [macros] already"),
         (
             "[secret]\nA = 1234567\n",

@@ -169,6 +169,9 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use selfservice_core::config::MacroFile;
+    use selfservice_core::models::logs::MAX_CHUNK;
+    use std::io::Write as _;
 
     const MIB: u64 = 1024 * 1024;
 
@@ -193,6 +196,31 @@ mod tests {
         }
         assert_eq!(chunks.iter().map(|chunk| chunk.first_line).collect::<Vec<_>>(), [0, 2, 3, 3]);
         assert_eq!(output.written(), (offset, 4));
+    }
+
+    #[test]
+    fn a_secret_is_masked_wherever_the_border_of_two_chunks_falls_in_it() {
+        const SECRET: &str = "hunter2-hunter2-hunter2";
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        write!(file, "[secrets]\nTOKEN = {SECRET}\n").unwrap();
+        let secret = MacroFile::read(file.path()).unwrap().secrets.remove("TOKEN").unwrap();
+        let border = MAX_CHUNK;
+        for before in (border - SECRET.len() - 1..=border + 1).step_by(5) {
+            for piece in [1000, 2 * border] {
+                let mut output = Output::new(Uuid::nil(), std::slice::from_ref(&secret), 4 * MIB);
+                // A line without an end is cut where it is full.
+                let line = format!("{}{SECRET}{}", "x".repeat(before), "y".repeat(100));
+                let mut chunks = Vec::new();
+                for part in line.as_bytes().chunks(piece) {
+                    output.push(PluginStream::Stdout, part);
+                    chunks.extend(output.take(Utc::now(), false));
+                }
+                chunks.extend(output.finish("OK", Utc::now()));
+                assert!(chunks.len() > 2 && chunks.iter().all(|chunk| chunk.bytes.len() <= border));
+                let expected = format!("{}********{}OK\n", "x".repeat(before), "y".repeat(100));
+                assert_eq!(text(&chunks), expected, "{before} bytes before it, in pieces of {piece}");
+            }
+        }
     }
 
     #[test]
