@@ -121,10 +121,14 @@ impl Server {
     }
 }
 
+/// Who runs servers: for root it is the user of PostgreSQL, else ourselves.
+pub fn owner() -> Option<Account> {
+    nix::unistd::geteuid().is_root().then(|| Account::find("postgres").unwrap().unwrap())
+}
+
 impl Template {
     fn make() -> Self {
-        let owner = nix::unistd::geteuid().is_root().then(|| Account::find("postgres").unwrap().unwrap());
-        let directory = TemporaryDirectory::create(owner.as_ref()).unwrap();
+        let directory = TemporaryDirectory::create(owner().as_ref()).unwrap();
         let mut options = PostgresOptions::new(directory.path().join("data"), directory.path().join("s"));
         options.durable = false;
         let server = PrivatePostgres::start(options).unwrap();

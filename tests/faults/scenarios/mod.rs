@@ -106,6 +106,10 @@ pub fn all() -> Vec<Trial> {
             outages::a_spool_that_cannot_be_written_once_loses_nothing,
         ),
         (
+            "outages::an_outage_is_known_on_a_server_that_speaks_another_language",
+            outages::an_outage_is_known_on_a_server_that_speaks_another_language,
+        ),
+        (
             "outages::a_full_disk_makes_plugins_wait_and_nobody_crash",
             outages::a_full_disk_makes_plugins_wait_and_nobody_crash,
         ),

@@ -4,10 +4,15 @@ use crate::daemon::Daemon;
 use crate::desk::Desk;
 use crate::disk::Disk;
 use crate::model;
+use crate::server;
 use crate::witness::Handler;
 use crate::world::{Setup, World};
 use failpoint::Action;
+use selfservice_core::config::DatabaseSettings;
+use selfservice_core::db::{DbError, Pool, migrations};
+use selfservice_core::models::workers::Worker;
 use std::time::{Duration, Instant};
+use supervisor::{PostgresOptions, PrivatePostgres, TemporaryDirectory};
 use test_support::{Fault, eventually};
 
 /// Nothing may hang longer, whatever the network does.
@@ -134,4 +139,43 @@ fn on_a_full_disk(room_comes_first: bool) {
     findings.assert_kept();
     assert_eq!(findings.count("ok"), tasks.len() + 1, "{next}: {findings}");
     assert_eq!(world.daemons("manager")[0].starts(), 1);
+}
+
+/// Every session asks for English messages, as far as its role may.
+pub fn an_outage_is_known_on_a_server_that_speaks_another_language() {
+    const DATABASE: &str = "german";
+    let directory = TemporaryDirectory::create(server::owner().as_ref()).unwrap();
+    let mut options = PostgresOptions::new(directory.path().join("data"), directory.path().join("s"));
+    options.durable = false;
+    options.language = Some("de".to_owned());
+    let server = PrivatePostgres::start(options).unwrap();
+    server.create_database(DATABASE).unwrap();
+    let refused = server.psql(DATABASE, "SELECT 1 / 0").unwrap_err().to_string();
+    if !refused.contains("FEHLER") {
+        println!("PostgreSQL's German messages are not installed here: {refused}");
+        return;
+    }
+    let url = server.url(DATABASE);
+    let settings = |url: &str| DatabaseSettings::for_url(url).answering_within(Duration::from_secs(1));
+    migrations::apply(&mut Pool::new(&DatabaseSettings::for_url(&url), "faults").get().unwrap()).unwrap();
+    let told = "CREATE ROLE plain LOGIN; GRANT SELECT ON workers TO plain; GRANT SET ON PARAMETER lc_messages TO plain";
+    server.psql(DATABASE, told).unwrap();
+    let plain = url.replacen(&format!("//{}@", supervisor::SUPERUSER), "//plain@", 1);
+    assert_ne!(plain, url);
+    std::thread::scope(|scope| {
+        let holding =
+            scope.spawn(|| server.psql(DATABASE, "BEGIN; LOCK TABLE workers; SELECT pg_sleep(4)").unwrap());
+        eventually("the table is locked", || {
+            let held = "SELECT count(*) FROM pg_locks WHERE relation = 'workers'::regclass AND granted";
+            (server.psql(DATABASE, held).unwrap().trim() == "1").then_some(())
+        });
+        for url in [&url, &plain] {
+            let waited = Pool::new(&settings(url), "faults")
+                .run::<_, DbError>(|connection| Ok(Worker::alive_count(connection)?))
+                .unwrap_err();
+            assert!(matches!(waited, DbError::Query(_)), "the server gives up first: {waited:?}");
+            assert!(waited.is_outage(), "{waited:?}");
+        }
+        holding.join().unwrap();
+    });
 }

@@ -85,12 +85,15 @@ impl DatabaseSettings {
     ///   better than a connection that is cut.
     /// - A commit that was acknowledged is on the disk, whatever the server, the database or the role say: a task that was
     ///   accepted is there after a crash, and one that was claimed is not claimed again.
+    /// - Messages are English, by which outages are told from refusals; where the role may not choose that, they stay as
+    ///   they are.
     pub fn session(&self) -> String {
         let tenths = |count: u32| (self.operation_timeout * count / 10).as_millis();
         let plans = if self.keep_plans { KEEP_PLANS } else { "" };
         format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}{plans}; \
-             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; \
+             SELECT set_config('lc_messages', 'C', false) WHERE has_parameter_privilege('lc_messages', 'SET')",
             tenths(9).min(self.statement_timeout.as_millis()),
             tenths(8),
             tenths(20)
@@ -146,6 +149,17 @@ impl DatabaseSettings {
     /// User, password, hosts and ports of a URL.
     fn authority(&self) -> &str {
         self.url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""))
+    }
+
+    /// What a program takes from here when it starts: keys and values, the URL among them.
+    pub(super) fn values(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("[database] url", self.url.clone()),
+            ("[database] pool_size", self.pool_size.to_string()),
+            ("[database] connect_timeout_seconds", self.connect_timeout.as_secs().to_string()),
+            ("[database] operation_timeout_seconds", self.operation_timeout.as_secs().to_string()),
+            ("[database] statement_timeout_seconds", self.statement_timeout.as_secs().to_string()),
+        ]
     }
 
     /// Whether the connection string itself carries a password.

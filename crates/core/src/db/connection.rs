@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::r2d2::{Error, R2D2Connection as _};
 use diesel::{Connection as _, QueryResult, RunQueryDsl as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,15 +23,32 @@ pub(super) struct Bounds {
     /// Connections from before are not used again: one of them was given up, and what cut it off may have cut off all
     /// of them without anybody hearing of it.
     distrusted: Mutex<Option<Instant>>,
+    /// The language of the server's messages was complained of.
+    language_noted: AtomicBool,
 }
 
 impl Bounds {
     pub fn new() -> Self {
-        Self { watchdog: Watchdog::start(), distrusted: Mutex::new(None) }
+        Self {
+            watchdog: Watchdog::start(),
+            distrusted: Mutex::new(None),
+            language_noted: AtomicBool::new(false),
+        }
     }
 
     fn distrust_present(&self) {
         *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Says once what must be done where an outage cannot be told from a refusal with certainty.
+    fn note_language(&self, language: &str) {
+        let english = ["C", "POSIX", "en"].iter().any(|name| language.starts_with(name));
+        if !english && !self.language_noted.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the server's messages are in '{language}', and this role may not ask for English ones: an outage may be \
+                 taken for a refusal; a superuser should run GRANT SET ON PARAMETER lc_messages TO the role"
+            );
+        }
     }
 
     fn trusts(&self, since: Instant) -> bool {
@@ -140,6 +158,12 @@ pub fn is_read_only(connection: &mut PgConnection) -> QueryResult<bool> {
 }
 
 #[derive(diesel::QueryableByName)]
+struct Messages {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    language: String,
+}
+
+#[derive(diesel::QueryableByName)]
 struct ReadOnly {
     #[diesel(sql_type = diesel::sql_types::Bool)]
     read_only: bool,
@@ -168,7 +192,11 @@ impl r2d2::ManageConnection for Manager {
         let mut guarded =
             Guarded { connection, socket, since: Instant::now(), suspect: true, useless: false };
         guarded
-            .bounded(&self.bounds, deadline, |connection| connection.batch_execute(&self.set_up))
+            .bounded(&self.bounds, deadline, |connection| {
+                connection.batch_execute(&self.set_up)?;
+                diesel::sql_query("SELECT current_setting('lc_messages') AS language").get_result(connection)
+            })
+            .map(|Messages { language }| self.bounds.note_language(&language))
             .map_err(Error::QueryError)?;
         Ok(guarded)
     }

@@ -27,8 +27,8 @@ impl DbError {
     }
 }
 
-/// What the server says, in English, when the fault is not in the statement. diesel does not give the SQLSTATE; with
-/// another `lc_messages` a lost connection is still known by its state.
+/// What the server says, in English, when the fault is not in the statement. diesel does not give the SQLSTATE, so every
+/// session asks for English messages; where its role may not, a lost connection and a read-only server are still known.
 const PASSING: [&str; 14] = [
     "connection",
     "terminating",

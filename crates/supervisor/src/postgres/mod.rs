@@ -45,6 +45,8 @@ pub struct PostgresOptions {
     pub log: PathBuf,
     /// `false` gives up safety against power loss for speed; for tests.
     pub durable: bool,
+    /// The language of the server's messages, such as `de`, where it is installed; `None`: English.
+    pub language: Option<String>,
     /// Settings beside ours, as in `postgresql.conf`: name and value.
     pub settings: Vec<(String, String)>,
     /// The only place to look for the server programs (`PG_BIN`); `None` looks at the usual ones.
@@ -66,6 +68,7 @@ impl PostgresOptions {
             socket_dir: socket_dir.into(),
             log: PathBuf::from(log),
             durable: true,
+            language: None,
             settings: Vec::new(),
             bin_dir: None,
             socket_group: None,
@@ -236,6 +239,7 @@ fn launch(
         .arg(options.data_dir.to_string_lossy())
         .args(server_settings(options).into_iter().flat_map(|setting| ["-c".to_owned(), setting]))
         .env("PATH", "/usr/bin:/bin")
+        .env("LANGUAGE", options.language.as_deref().unwrap_or_default())
         .account(owner)
         .inherit(lock)
         .death_signal(if options.durable { Signal::SIGINT } else { Signal::SIGQUIT });
