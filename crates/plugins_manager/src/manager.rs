@@ -42,6 +42,8 @@ const GATHER: Duration = Duration::from_millis(5);
 /// See the module's text.
 pub struct Manager {
     settings: Settings,
+    /// Those that the parts were started with.
+    started_with: Settings,
     macros: MacroFile,
     name: String,
     pool: Pool,
@@ -110,6 +112,7 @@ impl Manager {
             plugins: executor.plugins(),
             shelf: Shelf::new(waker()?),
             settings: settings.clone(),
+            started_with: settings.clone(),
             macros,
             pool,
             listener,
@@ -377,7 +380,7 @@ impl Manager {
     }
 
     /// Reads settings and macros again. Where a file is wrong, both stay as they were. What only a start can change (the
-    /// database, the launcher and what it is told, the name, the output limit) waits for the next one.
+    /// database, the launcher and what it is told, name, spool and output limit) waits for the next one, which is said.
     fn reload(&mut self) {
         let read = Settings::load(Some(&self.settings.path))
             .and_then(|settings| settings.macro_file().map(|macros| (settings, macros)));
@@ -385,6 +388,13 @@ impl Manager {
             Ok((settings, macros)) => {
                 if let Err(error) = (self.set_log_filter)(&settings.log_filter) {
                     tracing::error!("[log] filter stays as it was: {error}");
+                }
+                let left = self.started_with.changed_for_a_restart(&settings);
+                if !left.is_empty() {
+                    tracing::warn!(
+                        "changed, but only a restart of this manager applies it: {}",
+                        left.join(", ")
+                    );
                 }
                 self.settings = settings;
                 self.macros = macros;

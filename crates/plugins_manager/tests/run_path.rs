@@ -355,6 +355,29 @@ fn settings_are_read_again_on_a_signal_and_a_broken_file_changes_nothing() {
 }
 
 #[test]
+fn a_reload_names_what_only_a_restart_applies_until_that_is_as_it_was() {
+    let bench = Bench::start(&manager_only());
+    let manager = bench.app.program("plugins_manager");
+    let text = std::fs::read_to_string(&bench.app.settings).unwrap();
+    let reload = |text: &str, times: usize| {
+        std::fs::write(&bench.app.settings, text).unwrap();
+        manager.signal(nix::sys::signal::Signal::SIGHUP);
+        eventually("the settings were read", || {
+            let log = bench.app.log("plugins_manager");
+            (log.matches("settings and macros were read again").count() == times).then_some(log)
+        })
+    };
+    let changed = text
+        .replace("name = test-manager", "name = another")
+        .replace("[plugins]", "[plugins]\noutput_limit_mib = 3")
+        .replace("slots = 8", "slots = 3");
+    let warning = "only a restart of this manager applies it: [manager] name, [plugins] output_limit_mib\n";
+    assert_eq!(reload(&changed, 1).matches(warning).count(), 1);
+    assert_eq!(reload(&changed, 2).matches(warning).count(), 2, "it is still not applied");
+    assert_eq!(reload(&text, 3).matches("only a restart").count(), 2);
+}
+
+#[test]
 fn a_drained_manager_says_so_lets_its_runs_end_and_goes_on_when_it_is_told() {
     let bench = Bench::start(&manager_only());
     bench.app.replace_plugin(&bench.database, "slow", "echo begun; sleep 1; echo ended");

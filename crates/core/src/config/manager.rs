@@ -33,6 +33,15 @@ pub struct ManagerSettings {
 const DEFAULT_SPOOL: &str = "/usr/local/manager/var/spool";
 
 impl ManagerSettings {
+    /// What a manager takes from here when it starts: keys and values.
+    pub(super) fn values(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("[manager] name", self.name.clone()),
+            ("[manager] spool_directory", self.spool_directory.display().to_string()),
+            ("[manager] spool_limit_mib", self.spool_limit.to_string()),
+        ]
+    }
+
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
         let mut section = file.section("manager");
         let heartbeat = section.number("heartbeat_seconds", 5, 1..=300)?;

@@ -88,6 +88,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Keys that differ in `other` and that a manager takes only when it starts.
+    pub fn changed_for_a_restart(&self, other: &Self) -> Vec<&'static str> {
+        let values = |settings: &Self| {
+            [settings.database.values(), settings.manager.values(), settings.plugins.values()].concat()
+        };
+        let pairs = values(self).into_iter().zip(values(other));
+        pairs.filter(|(own, new)| own.1 != new.1).map(|(own, _)| own.0).collect()
+    }
+
     /// Reads the macro file that these settings name.
     pub fn macro_file(&self) -> Result<MacroFile, IniError> {
         MacroFile::read(&self.macros)

@@ -105,6 +105,26 @@ impl PluginSettings {
         arguments
     }
 
+    /// What a manager and its launcher take from here when they start: keys and values.
+    pub(super) fn values(&self) -> Vec<(&'static str, String)> {
+        let limits = &self.limits;
+        vec![
+            ("[plugins] directories", format!("{:?}", self.directories)),
+            ("[plugins] launcher", self.launcher.display().to_string()),
+            ("[plugins] launcher_socket", format!("{:?}", self.launcher_socket)),
+            ("[plugins] launcher_user", format!("{:?}", self.launcher_user)),
+            ("[plugins] work_directory", format!("{:?}", self.work_directory)),
+            ("[plugins] output_limit_mib", self.output_limit.to_string()),
+            ("[plugins] installed", self.installed.to_string()),
+            ("[plugins] max_memory_mib", limits.memory_mib.to_string()),
+            ("[plugins] max_processes", limits.processes.to_string()),
+            ("[plugins] max_open_files", limits.open_files.to_string()),
+            ("[plugins] max_file_size_mib", limits.file_size_mib.to_string()),
+            ("[plugins] max_cpu_seconds", limits.cpu_seconds.to_string()),
+            ("[plugins] allow_setuid", limits.allow_setuid.to_string()),
+        ]
+    }
+
     pub(super) fn read(file: &mut IniFile, environment: Vec<(String, String)>) -> Result<Self, IniError> {
         let mut section = file.section("plugins");
         let settings = Self {
