@@ -5,7 +5,7 @@ use crate::stats::{median, percentile};
 use crate::world::{Handler, World};
 use anyhow::{Context as _, ensure};
 use diesel::prelude::*;
-use selfservice_core::db::{DbError, PgConnection};
+use selfservice_core::db::DbError;
 use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::queue;
 use std::fs;
@@ -29,7 +29,7 @@ pub fn claims(world: &World, report: &mut Report, rounds: usize, size: &Size) ->
     let template = *world.queue(Handler::True, 1..2)?.first().context("nothing was queued")?;
     let mut connection = world.pool.get()?;
     let started = Instant::now();
-    fill(&mut connection, template, size)?;
+    fill(world, template, size)?;
     println!(
         "  {} queued and {} finished tasks in {:.0} s",
         size.queued,
@@ -57,15 +57,13 @@ pub fn claims(world: &World, report: &mut Report, rounds: usize, size: &Size) ->
     Ok(())
 }
 
-fn fill(connection: &mut PgConnection, template: Uuid, size: &Size) -> anyhow::Result<()> {
+fn fill(world: &World, template: Uuid, size: &Size) -> anyhow::Result<()> {
     let text = FILL
         .replace(":template", &format!("'{template}'"))
         .replace(":queued", &size.queued.to_string())
         .replace(":finished", &size.finished.to_string());
-    for statement in text.split(";\n").filter(|statement| !statement.trim().is_empty()) {
-        diesel::sql_query(statement).execute(connection)?;
-    }
-    Ok(())
+    world.psql(&text)?;
+    world.psql("VACUUM ANALYZE tasks")
 }
 
 /// Has the server log the plans of one claim, and looks into them.

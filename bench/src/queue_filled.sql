@@ -1,5 +1,5 @@
+-- Copies of one task, without the work of triggers; queue.rs says which and how many.
 SET session_replication_role = replica;
-SET statement_timeout = 0;
 DO $fill$
 DECLARE
     shared text;
@@ -24,6 +24,3 @@ BEGIN
         shared, ':queued', :template);
 END
 $fill$;
-SET session_replication_role = origin;
-VACUUM ANALYZE tasks;
-RESET statement_timeout;

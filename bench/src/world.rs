@@ -159,6 +159,12 @@ impl World {
         until("all tasks are finished", || Ok(self.count(newest)? == 0))
     }
 
+    /// Runs SQL that takes as long as it takes.
+    pub fn psql(&self, sql: &str) -> anyhow::Result<()> {
+        self.server.psql(DATABASE, sql)?;
+        Ok(())
+    }
+
     /// Runs a query that gives one number in the column `count`.
     pub fn count(&self, query: &str) -> anyhow::Result<i64> {
         Ok(self.pool.run::<_, DbError>(|connection| {
