@@ -214,7 +214,8 @@ impl Plan {
         &self.hash
     }
 
-    /// The row for the queue, as a first attempt. `queue_life` is how long it may wait there.
+    /// The row for the queue, as a first attempt. `at` is the database's time, whatever our own clock says; `queue_life` is
+    /// how long it may wait there.
     #[expect(clippy::too_many_arguments, reason = "each is a column of the row that the plan does not know")]
     pub fn into_task(
         self,

@@ -128,6 +128,10 @@ pub fn all() -> Vec<Trial> {
             "queue::fifty_requests_with_one_key_make_one_task",
             queue::fifty_requests_with_one_key_make_one_task,
         ),
+        (
+            "queue::a_wrong_clock_of_the_gui_neither_expires_tasks_nor_keeps_them",
+            queue::a_wrong_clock_of_the_gui_neither_expires_tasks_nor_keeps_them,
+        ),
         ("model::finds_what_is_broken", crate::model::finds_what_is_broken),
         ("points::are_all_listed", crate::points::are_all_listed),
     ];

@@ -84,3 +84,22 @@ pub fn fifty_requests_with_one_key_make_one_task() {
     findings.assert_kept();
     assert_eq!(findings.results.values().sum::<usize>(), 1);
 }
+
+/// How long a task may wait is the database's time: the GUI's own clock does not matter.
+pub fn a_wrong_clock_of_the_gui_neither_expires_tasks_nor_keeps_them() {
+    let world = World::new(&Setup { managers: 1, web: true, clocks: true, ..Setup::default() });
+    let desk = Desk::new(&world);
+    let day = 24 * 3600;
+    for wrong in [-day, day] {
+        world.clock("web_gui").set(wrong);
+        let task = desk.ask(Handler::Quick);
+        let right = format!(
+            "SELECT created_at BETWEEN now() - interval '5 min' AND now() \
+             AND expires_at BETWEEN now() + interval '55 min' AND now() + interval '1 h' FROM tasks WHERE id = '{task}'"
+        );
+        assert_eq!(world.server.sql(&right), "t", "{wrong} s");
+    }
+    let findings = model::check(&world, &desk);
+    findings.assert_kept();
+    assert_eq!(findings.count("ok"), 2, "{findings}");
+}

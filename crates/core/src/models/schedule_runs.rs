@@ -63,7 +63,7 @@ impl ScheduleRun {
     }
 }
 
-/// The database's time: schedulers on several machines agree on it, whatever their own clocks say.
+/// The database's time: programs on several machines agree on it, whatever their own clocks say.
 pub fn database_time(connection: &mut PgConnection) -> QueryResult<DateTime<Utc>> {
     diesel::select(diesel::dsl::sql::<Timestamptz>("clock_timestamp()")).get_result(connection)
 }

@@ -4,9 +4,9 @@ use super::{Plan, PlanError, Request};
 use crate::config::MacroFile;
 use crate::db::{DbError, Pool};
 use crate::models::audit::NewAudit;
+use crate::models::schedule_runs::database_time;
 use crate::models::tasks::Task;
 use crate::queue::{self, Enqueued, NewTask};
-use chrono::Utc;
 use diesel::pg::PgConnection;
 use std::time::Duration;
 use uuid::Uuid;
@@ -75,7 +75,7 @@ fn new_task(
     lost: &Task,
     queue_life: Duration,
 ) -> Result<Result<NewTask, String>, DbError> {
-    let (id, at) = (Uuid::now_v7(), Utc::now());
+    let (id, at) = (Uuid::now_v7(), database_time(connection)?);
     let may_wait = lost.expires_at - lost.created_at;
     if lost.finished_at.is_none_or(|end| at - end > may_wait) {
         return Ok(Err("it was lost too long ago".to_owned()));

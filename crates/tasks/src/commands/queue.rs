@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::audit::NewAudit;
+use selfservice_core::models::schedule_runs::database_time;
 use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
 use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::plan::{Plan, Request, Requester};
@@ -205,7 +206,7 @@ fn retry(context: &Context, id: Uuid, user: Option<&str>, reason: Option<String>
             None => (asked.users_id, asked.name),
         };
         let requester = Requester { users_id, name, identity: Identity::System, token_verb: None };
-        let (new, at) = (Uuid::now_v7(), Utc::now());
+        let (new, at) = (Uuid::now_v7(), database_time(connection)?);
         let plan = Plan::decide(connection, &macros, &requester, &request, new, at)
             .with_context(|| format!("{} cannot do it again", requester.name))?;
         if let Some(text) = plan.handler.pause_text() {

@@ -16,11 +16,11 @@ use crate::error::{AppError, AppResult};
 use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use chrono::Utc;
 use failpoint::failpoint;
 use selfservice_core::access::Confirmation;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
+use selfservice_core::models::schedule_runs::database_time;
 use selfservice_core::models::tasks::{Identity, Origin, Task, TaskState};
 use selfservice_core::plan::{Plan, Request};
 use selfservice_core::queue::{Enqueued, NewTask, enqueue};
@@ -138,7 +138,7 @@ impl Order {
 
     fn decide(&self, connection: &mut PgConnection, state: &AppState) -> AppResult<Placed> {
         let requester = self.signed.requester();
-        let (id, at) = (Uuid::now_v7(), Utc::now());
+        let (id, at) = (Uuid::now_v7(), database_time(connection)?);
         let plan = Plan::decide(connection, &state.macros, &requester, &self.request, id, at)?;
         if let Some(task) = self.earlier(connection, &plan)? {
             return Ok(Placed { task: Box::new(task), attached: true });

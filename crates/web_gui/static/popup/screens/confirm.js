@@ -204,7 +204,9 @@ export class ConfirmScreen {
    */
   #unanswered(error) {
     const again = `Press “${this.run.textContent}” again: it starts once, even if the first press arrived.`;
-    this.answer.replaceChildren(notice("warning", `${error.message} Nothing that you typed is lost. ${again}`));
+    // Of a database that is away the answer speaks to programs, of keys.
+    const why = error.status === 503 ? "The database does not answer." : error.message;
+    this.answer.replaceChildren(notice("warning", `${why} Nothing that you typed is lost. ${again}`));
     this.#giveUp = whenBack(this.popup.api, () => this.answer.replaceChildren(notice("plain", `There is an answer again. ${again}`)));
   }
 
