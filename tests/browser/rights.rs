@@ -10,7 +10,7 @@ async fn who_may_see_but_not_run_has_no_button_and_is_refused() {
     let browser = &stage.browser;
     stage.open_popup().await;
     browser.sign_in_inside("bob").await;
-    browser.sees("You may see this action, but not run it.").await;
+    browser.sees("You may see these actions, but not run them.").await;
     let buttons = browser.buttons().await;
     assert!(!buttons.iter().any(|name| name.starts_with("Run")), "{buttons:?}");
 

@@ -44,7 +44,7 @@ async fn every_way_of_having_nothing_has_a_screen() {
     browser.driver.delete_all_cookies().await.unwrap();
     browser.sign_in(&stage.app.url, "bob", "/popup").await;
     browser.go(&stage, "/popup?host=web-1&service=os").await;
-    browser.sees("You may see this action, but not run it.").await;
+    browser.sees("You may see these actions, but not run them.").await;
     browser.record("popup-see-only").await;
 
     // Nobody answers: the page goes on by itself as soon as somebody does.

@@ -26,7 +26,7 @@ p{margin:0}.dim{color:var(--dim)}
 ul,ol{list-style:none;margin:0;padding:0}
 .action{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:12px;padding:10px 12px;border:1px solid var(--line);border-radius:6px;background:var(--raise);align-items:center}
 .action+.action{margin-top:8px}.action .dim,.action .now{font-size:12px}.name{font-weight:600}.now{color:var(--running)}.action .paused{font-size:12px;color:var(--warning);margin-top:4px}.action .pill{font-size:12px;padding:2px 10px}
-.helped{margin-left:8px;padding:1px 7px;border-radius:4px;background:var(--ok-back);color:var(--ok);font-size:11px;font-weight:600;white-space:nowrap}.risk{margin-left:8px;font-size:11px;font-weight:600;color:var(--critical)}
+.helped{margin-left:8px;padding:1px 7px;border-radius:4px;background:var(--ok-back);color:var(--ok);font-size:11px;font-weight:600;white-space:nowrap}.experience{font-size:12px}.notice+.actions{margin-top:8px}.risk{margin-left:8px;font-size:11px;font-weight:600;color:var(--critical)}
 .dots{display:inline-flex;gap:3px;margin-right:6px;vertical-align:middle}.dots i{width:8px;height:8px;border-radius:2px;background:var(--edge)}
 .dots .ok{background:var(--ok)}.dots .warning{background:var(--warning);border-radius:50%}.dots .critical{background:var(--critical);clip-path:polygon(50% 0,100% 100%,0 100%)}
 button{font:inherit;font-weight:500;border:1px solid transparent;border-radius:4px;padding:6px 14px;cursor:pointer;min-height:34px}

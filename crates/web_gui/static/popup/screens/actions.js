@@ -1,6 +1,6 @@
 // The actions of a service, with what they did before.
 
-import { button, h, webAddress } from "../dom.js";
+import { button, h, notice, webAddress } from "../dom.js";
 import { duration } from "../format.js";
 import { pauseSentence, WORDS } from "../words.js";
 
@@ -9,10 +9,12 @@ import { pauseSentence, WORDS } from "../words.js";
 /** @param {SelfServicePopup} popup @param {Service} service @param {(action: Action) => void} run */
 export function actionSection(popup, service, run) {
   const cards = service.actions.map((action) => actionCard(popup, action, () => run(action)));
+  const onlySeen = cards.length > 0 && service.actions.every((action) => !action.can_run);
   return h(
     "section",
     {},
     h("h2", {}, `${service.name} · actions`),
+    onlySeen ? notice("plain", "You may see these actions, but not run them. A person who keeps the rights can grant that.") : null,
     cards.length
       ? h("ul", { class: "actions" }, ...cards)
       : h("p", { class: "nothing" }, "No action is assigned to this service, or none that you may see."),
@@ -44,8 +46,7 @@ function actionCard(popup, action, run) {
       h(
         "p",
         { class: "dim" },
-        dots(action.recent),
-        experience(action),
+        ...experience(action),
         runbook ? " · " : null,
         runbook ? h("a", { href: runbook, target: "_blank", rel: "noopener noreferrer" }, "Runbook") : null,
       ),
@@ -59,7 +60,7 @@ function actionCard(popup, action, run) {
           )
         : null,
       action.paused ? h("p", { class: "paused" }, `${pauseSentence(action.name, action.paused)}. Nothing new of it starts until it is resumed.`) : null,
-      !action.can_run ? h("p", { class: "dim" }, "You may see this action, but not run it.") : null,
+      !action.can_run ? h("p", { class: "dim" }, "not yours to run") : null,
     ),
     press,
   );
@@ -82,8 +83,16 @@ function hasHelped({ risk, recent }) {
   return risk !== "read-only" && recent[recent.length - 1] === "ok" && helped * 2 > recent.length;
 }
 
+/**
+ * What the last runs here did, as marks and in words.
+ * @param {Action} action @returns {(Node|string|null)[]}
+ */
+export function experience(action) {
+  return [dots(action.recent), inWords(action)];
+}
+
 /** @param {Action} action */
-function experience(action) {
+function inWords(action) {
   const { recent } = action;
   const helped = recent.filter((severity) => severity === "ok").length;
   const history =

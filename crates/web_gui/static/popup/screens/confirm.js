@@ -3,6 +3,7 @@
 import { isAway, Problem, uuid, whenBack } from "../api.js";
 import { button, h, notice } from "../dom.js";
 import { duration, short } from "../format.js";
+import { experience } from "./actions.js";
 import { parameterField, textField } from "./fields.js";
 import { ids } from "../target.js";
 
@@ -64,7 +65,10 @@ export class ConfirmScreen {
         this.#giveUp();
       },
       footer: [[`Time-out ${duration(action.timeout_seconds)}`, limit, "recorded in the audit log"].filter(Boolean).join(" · ")],
-      body: [action.description ? h("p", { class: "dim" }, action.description) : null, form],
+      body: [
+        h("div", { class: "dim" }, action.description ? h("p", {}, action.description) : null, h("p", { class: "experience" }, ...experience(action))),
+        form,
+      ],
     });
     void this.#replan();
   }
