@@ -43,7 +43,7 @@ pub fn claims(world: &World, report: &mut Report, rounds: usize, size: &Size) ->
         let mut times = Vec::new();
         for _ in 0..CLAIMS {
             let begin = Instant::now();
-            let claims = queue::claim(&mut connection, &worker, LEASE, AT_ONCE)?;
+            let claims = queue::claim(&mut connection, &worker, LEASE, AT_ONCE, None)?;
             times.push(begin.elapsed().as_secs_f64() * 1000.0);
             ensure!(claims.len() == AT_ONCE, "{} tasks were claimed", claims.len());
         }
@@ -77,7 +77,7 @@ fn no_plan_reads_everything(world: &World, worker: &Worker) -> anyhow::Result<()
         ] {
             diesel::sql_query(statement).execute(connection)?;
         }
-        queue::claim(connection, worker, LEASE, AT_ONCE)?;
+        queue::claim(connection, worker, LEASE, AT_ONCE, None)?;
         diesel::sql_query("SET auto_explain.log_min_duration = -1").execute(connection)?;
         Ok(())
     })?;

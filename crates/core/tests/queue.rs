@@ -65,7 +65,7 @@ fn enqueue_new(database: &TestDatabase, task: &NewTask) -> Uuid {
 }
 
 fn claim(database: &TestDatabase, worker: &Worker, limit: usize) -> Vec<Claim> {
-    run(database, |c| queue::claim(c, worker, LEASE, limit))
+    run(database, |c| queue::claim(c, worker, LEASE, limit, None))
 }
 
 fn task(database: &TestDatabase, id: Uuid) -> Task {

@@ -1,7 +1,7 @@
 //! The life of a task beyond one manager: limits, pauses, tags, draining, losses, repetitions.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use selfservice_core::config::{DatabaseSettings, MacroFile};
 use selfservice_core::db::{DbError, PgConnection, QueryError};
 use selfservice_core::models::event_handlers::EventHandler;
@@ -87,8 +87,15 @@ impl Life {
     }
 
     fn claim(&self, worker: &Worker, limit: usize) -> Vec<Uuid> {
-        let claims: Vec<Claim> =
-            self.database.pool().run::<_, DbError>(|c| Ok(queue::claim(c, worker, LEASE, limit)?)).unwrap();
+        self.claim_from(worker, limit, None)
+    }
+
+    fn claim_from(&self, worker: &Worker, limit: usize, from: Option<DateTime<Utc>>) -> Vec<Uuid> {
+        let claims: Vec<Claim> = self
+            .database
+            .pool()
+            .run::<_, DbError>(|c| Ok(queue::claim(c, worker, LEASE, limit, from)?))
+            .unwrap();
         claims.into_iter().map(|claim| claim.task.id).collect()
     }
 
@@ -553,6 +560,19 @@ fn a_person_sees_how_many_stand_before() {
 }
 
 #[test]
+fn a_claim_from_a_time_on_passes_over_what_is_older_and_leaves_it() {
+    let life = Life::new();
+    let hosts = life.add_hosts(4);
+    let ids: Vec<Uuid> = hosts.iter().map(|host| life.queue(*host, life.world.ok)).collect();
+    let worker = life.worker(&[]);
+    let from = Some(life.task(ids[2]).created_at);
+    assert_eq!(life.claim_from(&worker, 1, from), ids[2..3]);
+    assert_eq!(life.claim_from(&worker, 9, from), ids[3..]);
+    assert!(life.claim_from(&worker, 9, from).is_empty());
+    assert_eq!(life.claim(&worker, 9), ids[..2]);
+}
+
+#[test]
 fn claims_and_stores_read_no_table_from_its_beginning() {
     let life = Life::new();
     assert_plans_are_narrow(&life, "empty");
@@ -586,7 +606,7 @@ fn assert_plans_are_narrow(life: &Life, tables: &str) {
         (
             "claim",
             include_str!("../src/queue/claim.sql"),
-            "uuid, bigint, double precision, bigint, text",
+            "uuid, bigint, double precision, bigint, text, timestamptz",
             vec!["tasks_pkey", "tasks_claimable"],
         ),
         (

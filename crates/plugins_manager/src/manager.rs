@@ -13,6 +13,7 @@ use crate::shelf::Shelf;
 use crate::signals::Signals;
 use crate::spool::Spool;
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use failpoint::failpoint;
 use selfservice_core::config::{MacroFile, Settings};
 use selfservice_core::db::{DbError, Listener, Pool, TASK_CANCEL, TASK_QUEUED, WORKER_TOLD, Wake};
@@ -65,6 +66,9 @@ pub struct Manager {
     heartbeat_at: Instant,
     /// The time of [`GATHER`] ends then.
     gathered_at: Instant,
+    /// Before this nothing is looked for: the oldest task of the last claim. Only while claims give as many tasks as were
+    /// asked for, and until the next heartbeat: an older one may come late, or back.
+    claim_from: Option<DateTime<Utc>>,
     /// The database did not answer the last time.
     away: bool,
     set_log_filter: SetLogFilter,
@@ -128,6 +132,7 @@ impl Manager {
             cancelled: HashSet::new(),
             heartbeat_at: Instant::now(),
             gathered_at: Instant::now(),
+            claim_from: None,
             away: false,
             set_log_filter,
         })
@@ -201,6 +206,7 @@ impl Manager {
         let lease = self.settings.manager.lease;
         // The next one is due even where this one fails: an outage must not turn into a busy loop.
         self.heartbeat_at = Instant::now() + self.settings.manager.heartbeat;
+        self.claim_from = None;
         let (ids, known) = (self.running.ids(), self.running.known());
         let presence = Presence {
             slots: self.settings.manager.slots,
@@ -286,18 +292,20 @@ impl Manager {
         let Some(worker) = self.worker.clone().filter(takes) else {
             return Ok(false);
         };
-        let lease = self.settings.manager.lease;
-        let claims =
-            self.pool.run::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free)?))?;
-        if claims.is_empty() {
-            return Ok(false);
-        }
+        let (lease, from) = (self.settings.manager.lease, self.claim_from.take());
+        let claims = self
+            .pool
+            .run::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free, from)?))?;
+        let Some(oldest) = claims.first() else {
+            return Ok(from.is_some());
+        };
         failpoint!("after_claim_commit");
         let full = claims.len() == free;
+        self.claim_from = full.then_some(oldest.task.created_at);
         self.gathered_at = Instant::now() + GATHER;
         claims.iter().for_each(|claim| self.running.insert(claim.task.id));
         self.start(claims);
-        Ok(full)
+        Ok(full || from.is_some())
     }
 
     /// Decides once more on claimed tasks, and starts those that may run.

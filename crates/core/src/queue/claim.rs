@@ -29,11 +29,14 @@ pub struct Claim {
 ///   claim at a time; the others never wait for that.
 /// - A manager whose lease has run out gets nothing, since somebody may have declared its tasks lost; nor does one that
 ///   stops or is being drained.
+/// - Tasks without limits that were asked for before `from` are passed over. While a long queue is worked off, its front
+///   is full of entries of tasks that were taken already, which a claim from the beginning walks over until a vacuum.
 pub fn claim(
     connection: &mut PgConnection,
     worker: &Worker,
     lease: Duration,
     limit: usize,
+    from: Option<DateTime<Utc>>,
 ) -> QueryResult<Vec<Claim>> {
     let mut rows: Vec<Task> = prepared(include_str!("claim.sql"))
         .bind::<SqlUuid, _>(worker.id)
@@ -41,6 +44,7 @@ pub fn claim(
         .bind::<Double, _>(lease.as_secs_f64())
         .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind::<Text, _>(crate::db::TASK_CHANGED)
+        .bind::<Nullable<Timestamptz>, _>(from)
         .load(connection)?;
     rows.sort_by_key(|task| (task.created_at, task.id));
     let epoch = worker.epoch;

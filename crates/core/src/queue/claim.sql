@@ -1,5 +1,5 @@
--- Manager $1 with epoch $2 takes, for a lease of $3 seconds, up to $4 tasks, oldest first, and tells channel $5. One
--- statement, committed by itself: one round trip.
+-- Manager $1 with epoch $2 takes, for a lease of $3 seconds, up to $4 tasks, oldest first, and tells channel $5; tasks
+-- without limits from time $6 on. One statement, committed by itself: one round trip.
 WITH RECURSIVE me AS MATERIALIZED (
     SELECT tags FROM workers
     WHERE id = $1 AND epoch = $2 AND alive_until > clock_timestamp() AND NOT stopping AND NOT draining
@@ -15,6 +15,7 @@ WITH RECURSIVE me AS MATERIALIZED (
     SELECT q.* FROM me JOIN kinds k ON k.host_tags <@ me.tags, LATERAL (
         SELECT t.id, t.created_at, t.event_handlers_id, t.hosts_id FROM tasks t
         WHERE t.state = 'queued' AND NOT t.limited AND t.host_tags = k.host_tags AND t.expires_at > clock_timestamp()
+          AND t.created_at >= coalesce($6, '-infinity')
         ORDER BY t.created_at, t.id LIMIT $4 FOR UPDATE SKIP LOCKED
     ) q
     ORDER BY q.created_at, q.id LIMIT $4

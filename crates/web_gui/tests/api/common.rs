@@ -131,7 +131,7 @@ impl Api {
         let claims = self
             .database
             .pool()
-            .transaction(|connection| Ok::<_, DbError>(queue::claim(connection, worker, HOUR, 100)?))
+            .transaction(|connection| Ok::<_, DbError>(queue::claim(connection, worker, HOUR, 100, None)?))
             .unwrap();
         assert!(!claims.is_empty());
     }
