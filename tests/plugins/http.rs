@@ -367,7 +367,8 @@ fn hostile_values_fill_one_segment_and_one_query_value() {
     }
 }
 
-fn encode(value: &str) -> String {
+/// As a value stands in a path, a query or a form.
+pub fn encode(value: &str) -> String {
     value
         .bytes()
         .map(|byte| match byte {

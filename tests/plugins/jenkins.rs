@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::hostile;
+use crate::http::encode;
 use crate::jenkins_server::{Behaviour, Fault, Jenkins};
 use crate::run::{Ended, Plugin, eventually};
 
@@ -82,6 +83,24 @@ fn folders_and_parameters_arrive_as_they_are() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(jenkins.triggers(), ["UNIT=a%26b%3Dc%3B%20%24%28id%29&KEY=token-of-jane"]);
     assert!(!ended.text().contains("token-of-jane"), "{ended:?}");
+}
+
+#[test]
+fn hostile_parameters_arrive_as_they_are_and_secrets_by_name_only() {
+    for value in hostile::VALUES {
+        let behaviour = Behaviour {
+            parameters: vec!["UNIT".to_owned(), "LAST".to_owned()],
+            polls_in_queue: Some(0),
+            ..Behaviour::default()
+        };
+        let rest = ["--no-wait", "--param", &format!("UNIT={value}"), "--param", "LAST=1"];
+        let (jenkins, ended) = run(behaviour, &rest);
+        assert_eq!(ended.code, 0, "{value:?}: {ended:?}");
+        assert_eq!(jenkins.triggers(), [format!("UNIT={}&LAST=1", encode(value))], "{value:?}");
+    }
+    let ended =
+        signed_in("http://127.0.0.1:9").args(["--job", "x", "--param-secret", "KEY=@/etc/passwd"]).run();
+    assert_eq!((ended.code, ended.text().lines().count()), (3, 1), "{ended:?}");
 }
 
 #[test]

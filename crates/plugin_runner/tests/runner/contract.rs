@@ -324,6 +324,39 @@ fn many_runs_at_once_keep_their_output_apart() {
 }
 
 #[test]
+fn a_thousand_runs_at_once_see_their_own_values_only() {
+    let nest = Nest::new();
+    let show = "read -r task; printf '%s|%s|%s|%s' \"$1\" \"$SELFSERVICE_HOST\" \"$SELFSERVICE_SECRET_OWN\" \"$task\"";
+    nest.script("show", show);
+    let mut runner = nest.runner();
+    let runs: Vec<_> = (0..1000)
+        .map(|number| {
+            let mark = |what: &str| format!("{what}-of-{number}-");
+            let mut invocation = invocation("show", &[&mark("argument")]);
+            invocation.host = mark("host");
+            invocation.secrets = vec![("OWN".to_owned(), mark("secret"))];
+            invocation.parameters = BTreeMap::from([("own".to_owned(), mark("parameter"))]);
+            let run = invocation.run;
+            runner.start(invocation.into_spec().unwrap());
+            (run, number)
+        })
+        .collect();
+    let mut results: BTreeMap<_, Ran> = BTreeMap::new();
+    while runner.active() > 0 {
+        let mut sink = |event: Event| results.entry(crate::common::run_of(&event)).or_default().take(event);
+        runner.turn(Duration::from_secs(1), &mut sink).unwrap();
+    }
+    for (run, number) in runs {
+        let text = results[&run].text();
+        let start = format!("argument-of-{number}-|host-of-{number}-|secret-of-{number}-|");
+        assert!(text.starts_with(&start) && text.contains(&format!("parameter-of-{number}-")), "{text}");
+        // The host stands in the standard input too.
+        assert_eq!(text.matches("-of-").count(), 5, "{text}");
+        assert_eq!(text.matches(&format!("-of-{number}-")).count(), 5, "{text}");
+    }
+}
+
+#[test]
 fn a_runner_in_a_thread_is_driven_from_outside() {
     let nest = Nest::new();
     let runner = nest.runner();
