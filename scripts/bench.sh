@@ -5,7 +5,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 enter_checkout
 . scripts/check_rust.sh
-scripts/install_packages.sh run
+scripts/install_packages.sh bench
 
 say "Building with optimisation (the first time takes some minutes) ..."
 cargo build --locked --release --workspace --bins

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the distribution's packages that are missing, saying which and why. Usage: install_packages.sh run|test
+# Installs the distribution's packages that are missing, saying which and why. Usage: install_packages.sh run|bench|test
 set -eu
 . "$(dirname "$0")/lib.sh"
 enter_checkout
@@ -18,9 +18,13 @@ needs_to_run() {
     need monitoring-plugins-basic "checks of the example inventory" "test -x /usr/lib/nagios/plugins/check_disk"
 }
 
-needs_to_test() {
+needs_to_bench() {
     needs_to_run
     need openssh-server "plugins/ssh.sh is tested against a real server" "test -x /usr/sbin/sshd"
+}
+
+needs_to_test() {
+    needs_to_bench
     need mariadb-server "plugins/sql.sh is tested against a real server" "test -x /usr/sbin/mariadbd"
     need ansible-core "plugins/ansible_playbook.py is tested with the real one" "command -v ansible-playbook"
     need chromium "the browser test" "command -v chromium"
@@ -106,8 +110,9 @@ missing=
 reasons=
 case ${1:-} in
     run) needs_to_run ;;
+    bench) needs_to_bench ;;
     test) needs_to_test ;;
-    *) fail "usage: $0 run|test" ;;
+    *) fail "usage: $0 run|bench|test" ;;
 esac
 [ -n "$missing" ] || exit 0
 

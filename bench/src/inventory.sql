@@ -10,7 +10,8 @@ INSERT INTO event_handlers (id, name, name_key, plugin, arguments, risk, timeout
     (3, 'lines', 'lines', 'bench_witness', '{lines,10,800}', 'read-only', 600),
     (4, 'sleep', 'sleep', 'bench_witness', '{sleep,600}', 'read-only', 600),
     (5, 'flood', 'flood', 'bench_witness', '{print,10000000}', 'read-only', 600),
-    (6, 'print', 'print', 'bench_witness', '{print,200000}', 'read-only', 600);
+    (6, 'print', 'print', 'bench_witness', '{print,200000}', 'read-only', 600),
+    (7, 'remote', 'remote', 'ssh.sh', '{}', 'read-only', 600);
 INSERT INTO services_members (hosts_id, services_id, direct) SELECT id, 1, true FROM hosts;
 INSERT INTO events_handlers_members (services_members_id, event_handlers_id, position, direct)
     SELECT m.id, e.id, e.id, true FROM services_members m, event_handlers e;

@@ -10,6 +10,7 @@ mod plugins;
 mod popup;
 mod queue;
 mod raw;
+mod remote;
 mod report;
 mod resources;
 mod start;
@@ -34,6 +35,8 @@ enum Group {
     Lines,
     /// `line_to_row` alone, without the GUI
     Rows,
+    /// `remote_line_to_popup`
+    Remote,
     /// `drain_true`, `drain_launcher`
     Drain,
     /// `idle_rss`, `idle_cpu`
@@ -51,11 +54,12 @@ enum Group {
 }
 
 /// Where nothing is named. The queue comes last: it fills the database.
-const ALL: [Group; 11] = [
+const ALL: [Group; 12] = [
     Group::Commit,
     Group::Button,
     Group::Popup,
     Group::Lines,
+    Group::Remote,
     Group::Drain,
     Group::Idle,
     Group::Running,
@@ -111,6 +115,7 @@ fn measure(group: Group, world: &World, report: &mut Report, arguments: &Argumen
         Group::Popup => popup::popup(world, report, rounds),
         Group::Lines => output::lines(world, report, rounds, true),
         Group::Rows => output::lines(world, report, rounds, false),
+        Group::Remote => remote::lines(world, report, rounds),
         Group::Drain => drain::drain(world, report, rounds, arguments.tasks),
         Group::Idle => resources::idle(world, report, rounds),
         Group::Running => resources::running(world, report),

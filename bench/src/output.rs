@@ -37,7 +37,8 @@ pub fn lines(world: &World, report: &mut Report, rounds: usize, with_web: bool) 
     })
 }
 
-fn readings(name: &'static str, name_p90: &'static str, delays: &[f64]) -> Vec<Reading> {
+/// Median and 90th percentile.
+pub fn readings(name: &'static str, name_p90: &'static str, delays: &[f64]) -> Vec<Reading> {
     vec![
         Reading::new(name, "ms", median(delays), None),
         Reading::new(name_p90, "ms", percentile(delays, 0.9), None),
@@ -60,7 +61,8 @@ fn rows(world: &World, task: Uuid) -> anyhow::Result<Vec<f64>> {
     Ok(delays)
 }
 
-fn events(http: &Http, task: Uuid) -> anyhow::Result<Vec<f64>> {
+/// Reads one task's output as the popup does.
+pub fn events(http: &Http, task: Uuid) -> anyhow::Result<Vec<f64>> {
     let (started, mut delays) = (Instant::now(), Vec::new());
     let path = format!("/api/v1/tasks/{task}/events?offset=0");
     http.events(&path, WATCHED_FOR, |data| {

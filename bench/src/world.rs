@@ -45,6 +45,8 @@ pub enum Handler {
     Flood = 5,
     /// Prints 200,000 lines of 100 bytes.
     Print = 6,
+    /// Prints the time 200 times a second on another machine.
+    Remote = 7,
 }
 
 /// See the module's text.
@@ -91,6 +93,22 @@ impl World {
     /// Where the plugins are.
     pub fn plugins(&self) -> PathBuf {
         self.directory.path().join("plugins")
+    }
+
+    /// A file beside the programs' own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Gives a handler other arguments.
+    pub fn set_arguments(&self, handler: Handler, arguments: &[&str]) -> anyhow::Result<()> {
+        let quoted: Vec<String> =
+            arguments.iter().map(|argument| format!("'{}'", argument.replace('\'', "''"))).collect();
+        let arguments = quoted.join(", ");
+        let id = handler as i64;
+        let change = format!("UPDATE event_handlers SET arguments = ARRAY[{arguments}] WHERE id = {id}");
+        self.server.psql(DATABASE, &change)?;
+        Ok(())
     }
 
     /// Starts a manager with so many slots and waits until it takes tasks.
@@ -275,7 +293,8 @@ fn plan(connection: &mut PgConnection, asked: &[(Request, Requester)]) -> anyhow
         .collect()
 }
 
-fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+/// Changes the mode of a file.
+pub fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
         .with_context(|| format!("while setting the mode of {}", path.display()))
 }
