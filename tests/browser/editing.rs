@@ -103,6 +103,13 @@ async fn from_an_empty_inventory_to_an_action_that_runs() {
     browser.reads("$_PARAMword$ $_SERVICEPORT$").await;
     browser.pictured("handler").await;
 
+    browser.push("Edit").await;
+    browser.type_into("Description", "Says a word to the host, and its port.").await;
+    browser.push("Save").await;
+    browser.push("Revisions").await;
+    browser.reads("Says a word to the host, and its port.").await;
+    browser.pictured("handler-revisions").await;
+
     browser.push("Services").await;
     browser.push("New service").await;
     browser.type_into("Name", "Greeter").await;
@@ -139,6 +146,19 @@ async fn from_an_empty_inventory_to_an_action_that_runs() {
     browser
         .until("it is back", "return !document.body.innerText.includes('dropped on this host')", vec![])
         .await;
+
+    browser.push("Say hello").await;
+    browser.push("Try").await;
+    for (name, text) in [("host", "build-01"), ("service", "Greeter"), ("parameter.word", "moin")] {
+        let field = browser.driver.find(By::Name(name)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+    browser.push("Show the command").await;
+    browser.reads("moin 4711").await;
+    browser.pictured("handler-try").await;
+    browser.push("Hosts").await;
+    browser.push("build-01").await;
 
     browser.push("Open popup").await;
     browser.press("Run Say hello").await;

@@ -3,6 +3,7 @@
 //! The plan is made when somebody asks and again just before the start. What was confirmed is what runs: where rights,
 //! handler, target or macros changed in between, the second plan differs and the task is rejected.
 
+mod explain;
 mod facts;
 mod repeat;
 mod trial;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
 
+pub use explain::{ExplainedArgument, ExplainedMacro};
 pub use facts::Facts;
 pub use repeat::{Repeated, repeat_lost};
 pub use trial::{Trial, TrialCommand};
@@ -261,6 +263,17 @@ impl Plan {
             attempt: 1,
         }
     }
+}
+
+/// Every parameter of the handler with its value, as a run would have it.
+///
+/// # Errors
+/// Values that cannot be accepted, all at once, or a definition that is not understood.
+pub fn parameters_of(
+    handler: &EventHandler,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, PlanError> {
+    merge(&handler.parameters()?, given)
 }
 
 /// Every declared parameter with its value; complains about all wrong ones at once.

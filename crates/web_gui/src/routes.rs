@@ -4,7 +4,7 @@ use crate::editors::EDITED;
 use crate::error::AppError;
 use crate::handlers::{
     assets, assigning, editing, environments, event_handlers, health, hostgroups, hosts, managers, popup,
-    services, sign_in, start, tasks,
+    revisions, services, sign_in, start, tasks, trying,
 };
 use crate::{api, body};
 use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
@@ -98,7 +98,7 @@ fn editing_routes(config: &mut ServiceConfig) {
     }
 }
 
-/// What one host has beside its templates.
+/// What one host has beside its templates, and what a handler was and would do.
 fn assigning_routes(config: &mut ServiceConfig) {
     for (word, restore) in [("drop", false), ("restore", true)] {
         config
@@ -112,6 +112,9 @@ fn assigning_routes(config: &mut ServiceConfig) {
             );
     }
     config
+        .route("/event_handlers/{id}/try", get().to(trying::show))
+        .route("/event_handlers/{id}/revisions", get().to(revisions::list))
+        .route("/event_handlers/{id}/revisions/{revision}/restore", post().to(revisions::restore))
         .route("/hosts/{id}/services", post().to(assigning::add_service))
         .route("/hosts/{id}/services/{service}/handlers", post().to(assigning::add_handler))
         .service(

@@ -13,6 +13,7 @@ pub mod hosts;
 pub mod inventory;
 pub mod logs;
 pub mod plugins;
+pub mod revisions;
 pub mod schedule_runs;
 pub mod services;
 pub mod sessions;

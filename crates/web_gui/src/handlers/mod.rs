@@ -11,10 +11,12 @@ pub mod hostgroups;
 pub mod hosts;
 pub mod managers;
 pub mod popup;
+pub mod revisions;
 pub mod services;
 pub mod sign_in;
 pub mod start;
 pub mod tasks;
+pub mod trying;
 
 use crate::api::{self, input};
 use crate::auth::Signed;

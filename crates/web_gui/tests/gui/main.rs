@@ -5,6 +5,7 @@ mod administering;
 mod assigning;
 mod common;
 mod editing;
+mod handlers;
 mod headers;
 mod origins;
 mod outage;
