@@ -51,6 +51,14 @@ pub enum AppError {
         /// The task that is in the way.
         task_id: Option<Uuid>,
     },
+    /// The object is not what the request was meant for, or the request does not say for what it is meant.
+    #[error("{detail}")]
+    Condition {
+        /// 412 or 428.
+        status: StatusCode,
+        /// The sentence.
+        detail: String,
+    },
     /// The database failed or is away.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -102,6 +110,7 @@ impl AppError {
             Self::Conflict { detail, task_id } => {
                 Problem::new(409, "Something is in the way", detail).with("task_id", json!(task_id))
             }
+            Self::Condition { status, detail } => Problem::new(status.as_u16(), "Not what you read", detail),
             Self::Database(_) if self.is_outage() => Problem::new(
                 503,
                 "The database is away",

@@ -219,7 +219,7 @@ impl<'a> Desk<'a> {
 
 /// Whether somebody may change an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum May {
+enum May {
     /// They may.
     Yes,
     /// They see it and may not.
@@ -230,12 +230,7 @@ pub enum May {
 
 /// Whether they may change the object with this id, or make one: hosts where they administer them, everything else where
 /// they administer everything.
-pub fn may_edit(
-    connection: &mut PgConnection,
-    access: &Access,
-    noun: Noun,
-    id: Option<i64>,
-) -> AppResult<May> {
+fn may_edit(connection: &mut PgConnection, access: &Access, noun: Noun, id: Option<i64>) -> AppResult<May> {
     let answer = match (noun, id) {
         (Noun::Host, Some(id)) => {
             let is_there = Host::find(connection, id)?.is_some();
@@ -251,6 +246,22 @@ pub fn may_edit(
         _ => May::No,
     };
     Ok(answer)
+}
+
+/// 404 for those who do not see it, 403 for those who may not change what they see.
+pub fn must_edit(
+    connection: &mut PgConnection,
+    access: &Access,
+    noun: Noun,
+    id: Option<i64>,
+) -> AppResult<()> {
+    match may_edit(connection, access, noun, id)? {
+        May::Yes => Ok(()),
+        May::Sees => {
+            Err(AppError::Forbidden(format!("You may see this {noun}, but you have no right to change it.")))
+        }
+        May::No => Err(AppError::NotFound),
+    }
 }
 
 fn outcome(error: EditError) -> AppResult<Outcome> {

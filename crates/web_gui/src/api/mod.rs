@@ -4,6 +4,7 @@
 mod command_text;
 mod hosts;
 pub mod input;
+mod inventory;
 mod log_search;
 mod logs;
 mod plans;
@@ -23,7 +24,7 @@ pub use shapes::running_step;
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/popup", web::get().to(popup::show))
-        .route("/hosts", web::get().to(hosts::list))
+        .configure(inventory::routes)
         .route("/plans", web::post().to(plans::create))
         .service(
             web::resource("/tasks").route(web::get().to(tasks::list)).route(web::post().to(tasks::create)),

@@ -6,7 +6,7 @@ use crate::error::{AppError, AppResult};
 use crate::forms;
 use crate::page::{Page, Reader, html};
 use crate::state::AppState;
-use crate::store::{self, Desk, May, Outcome};
+use crate::store::{self, Desk, Outcome};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use selfservice_core::db::PgConnection;
@@ -69,9 +69,7 @@ pub async fn ask_join(
     let (host_name, hostgroup, joining) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            if store::may_edit(connection, &access, Noun::Host, Some(id))? != May::Yes {
-                return Err(AppError::NotFound);
-            }
+            store::must_edit(connection, &access, Noun::Host, Some(id))?;
             let viewer = signed.viewer(connection)?;
             let hostgroup = Hostgroup::named_visible(connection, viewer, name.trim())?
                 .ok_or_else(|| unknown(Noun::Hostgroup, name.trim()))?;

@@ -7,7 +7,7 @@ use crate::error::{AppError, AppResult};
 use crate::forms::{self, Control, Fields, Mistake, Section, Suggestions};
 use crate::page::{HTML, Page, Reader, html};
 use crate::state::AppState;
-use crate::store::{self, Desk, May, Outcome};
+use crate::store::{self, Desk, Outcome};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -68,9 +68,7 @@ pub async fn new(state: web::Data<AppState>, reader: Reader, noun: Noun) -> AppR
     let choices = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            if store::may_edit(connection, &access, noun, None)? != May::Yes {
-                return Err(AppError::NotFound);
-            }
+            store::must_edit(connection, &access, noun, None)?;
             let viewer = Viewer::new(signed.user.id, &access);
             Ok(Choices::load(connection, viewer, &macros, noun)?)
         })
@@ -91,7 +89,7 @@ pub async fn edit(
     let (choices, stored) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            may(store::may_edit(connection, &access, noun, Some(id))?, noun)?;
+            store::must_edit(connection, &access, noun, Some(id))?;
             let stored = Stored::find(connection, noun, id)?.ok_or(AppError::NotFound)?;
             let viewer = Viewer::new(signed.user.id, &access);
             Ok((Choices::load(connection, viewer, &macros, noun)?, stored))
@@ -125,7 +123,7 @@ pub async fn save(
             let target = id.map_or(Target::New, |id| Target::Present { id, version: &version });
             let outcome = if more {
                 let access = signed.access(connection)?;
-                may(store::may_edit(connection, &access, noun, id)?, noun)?;
+                store::must_edit(connection, &access, noun, id)?;
                 None
             } else {
                 let read = editors::read(noun, &typed)?;
@@ -166,7 +164,7 @@ pub async fn ask_delete(
     let (stored, dependants) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            may(store::may_edit(connection, &access, noun, Some(id))?, noun)?;
+            store::must_edit(connection, &access, noun, Some(id))?;
             delete_facts(connection, noun, id)
         })
         .await?;
@@ -232,17 +230,6 @@ pub async fn apply(
     })
     .await?;
     Ok(see(&format!("/{}/{id}", noun.table())))
-}
-
-/// 404 for those who do not see it, 403 for those who may not change what they see.
-fn may(answer: May, noun: Noun) -> AppResult<()> {
-    match answer {
-        May::Yes => Ok(()),
-        May::Sees => {
-            Err(AppError::Forbidden(format!("You may see this {noun}, but you have no right to change it.")))
-        }
-        May::No => Err(AppError::NotFound),
-    }
 }
 
 fn delete_facts(connection: &mut PgConnection, noun: Noun, id: i64) -> AppResult<(Stored, Vec<Dependant>)> {

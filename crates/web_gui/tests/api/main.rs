@@ -3,6 +3,7 @@
 
 mod common;
 mod creating;
+mod inventory;
 mod lists;
 mod live;
 mod output;

@@ -1,0 +1,170 @@
+//! `POST /hosts`, `GET`, `PUT` and `DELETE /hosts/{id}`, and the same for environments, host groups, services and event
+//! handlers: one object as a file for `data_loader` has it, for those who may change it.
+//!
+//! Every answer has the object's version in `ETag`. A change or a deletion brings back in `If-Match` the version that it
+//! is meant for; where somebody else was quicker, it is refused with 412.
+
+use crate::auth::Signed;
+use crate::editors::{EDITED, Read};
+use crate::error::{AppError, AppResult};
+use crate::forms;
+use crate::state::AppState;
+use crate::store::{self, Desk, Outcome};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use selfservice_core::models::inventory::{Complaint, Definition, Noun, Stored, Target};
+use serde_json::{Value, json};
+
+type Id = web::Path<i64>;
+type Body = web::Json<Value>;
+
+/// The addresses of all kinds; `GET /hosts` is a list of its own.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    for noun in EDITED {
+        let folder = noun.table();
+        let mut all = web::resource(format!("/{folder}"))
+            .route(web::post().to(move |state, signed, body: Body| create(state, signed, noun, body)));
+        if noun == Noun::Host {
+            all = all.route(web::get().to(super::hosts::list));
+        }
+        config.service(all).service(
+            web::resource(format!("/{folder}/{{id}}"))
+                .route(web::get().to(move |state, signed, id: Id| show(state, signed, noun, *id)))
+                .route(web::put().to(move |state, request, signed, id: Id, body: Body| {
+                    change(state, request, signed, noun, *id, body)
+                }))
+                .route(
+                    web::delete()
+                        .to(move |state, request, signed, id: Id| delete(state, request, signed, noun, *id)),
+                ),
+        );
+    }
+}
+
+async fn create(
+    state: web::Data<AppState>,
+    signed: Signed,
+    noun: Noun,
+    body: Body,
+) -> AppResult<HttpResponse> {
+    let (read, macros) = (read(noun, body)?, state.macros.clone());
+    let (outcome, stored) = state
+        .transaction(move |connection| {
+            let outcome = Desk::open(connection, &signed)?.save(&macros, noun, Target::New, read)?;
+            let stored = match &outcome {
+                Outcome::Done(saved) => Stored::find(connection, noun, saved.id)?,
+                _ => None,
+            };
+            Ok((outcome, stored))
+        })
+        .await?;
+    let stored = stored.ok_or_else(|| refusal(noun, outcome))?;
+    let mut answer = HttpResponse::Created();
+    answer.insert_header((header::LOCATION, format!("/api/v1/{}/{}", noun.table(), stored.id)));
+    shown(answer, stored)
+}
+
+async fn show(state: web::Data<AppState>, signed: Signed, noun: Noun, id: i64) -> AppResult<HttpResponse> {
+    let stored = state
+        .run(move |connection| {
+            let access = signed.access(connection)?;
+            store::must_edit(connection, &access, noun, Some(id))?;
+            Stored::find(connection, noun, id)?.ok_or(AppError::NotFound)
+        })
+        .await?;
+    shown(HttpResponse::Ok(), stored)
+}
+
+async fn change(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    signed: Signed,
+    noun: Noun,
+    id: i64,
+    body: Body,
+) -> AppResult<HttpResponse> {
+    let (read, macros, version) = (read(noun, body)?, state.macros.clone(), version(request.headers())?);
+    let (outcome, stored) = state
+        .transaction(move |connection| {
+            let target = Target::Present { id, version: &version };
+            let outcome = Desk::open(connection, &signed)?.save(&macros, noun, target, read)?;
+            let stored = match &outcome {
+                Outcome::Done(saved) => Stored::find(connection, noun, saved.id)?,
+                _ => None,
+            };
+            Ok((outcome, stored))
+        })
+        .await?;
+    shown(HttpResponse::Ok(), stored.ok_or_else(|| refusal(noun, outcome))?)
+}
+
+async fn delete(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    signed: Signed,
+    noun: Noun,
+    id: i64,
+) -> AppResult<HttpResponse> {
+    let version = version(request.headers())?;
+    let outcome = state
+        .transaction(move |connection| Desk::open(connection, &signed)?.delete(noun, id, &version))
+        .await?;
+    match outcome {
+        Outcome::Deleted => Ok(HttpResponse::NoContent().finish()),
+        other => Err(refusal(noun, other)),
+    }
+}
+
+fn read(noun: Noun, body: Body) -> AppResult<Read> {
+    Definition::from_json(noun, body.into_inner())
+        .map(Read::of_program)
+        .map_err(|error| AppError::BadRequest(format!("The JSON body is not understood: {error}.")))
+}
+
+fn shown(mut answer: actix_web::HttpResponseBuilder, stored: Stored) -> AppResult<HttpResponse> {
+    let version = stored.version()?;
+    let definition = stored.definition.to_json().map_err(anyhow::Error::from)?;
+    answer.insert_header((header::ETAG, format!("\"{version}\"")));
+    Ok(answer.json(json!({ "id": stored.id, "definition": definition })))
+}
+
+/// The one strong version that `If-Match` names.
+fn version(headers: &HeaderMap) -> AppResult<String> {
+    let given = headers.get(header::IF_MATCH).map(HeaderValue::to_str).and_then(Result::ok);
+    let version = given.and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"'));
+    version.filter(|text| !text.contains('"')).map(str::to_owned).ok_or_else(|| {
+        let status = StatusCode::PRECONDITION_REQUIRED;
+        AppError::Condition {
+            status,
+            detail: "Bring the version that you read, as 'ETag' had it, in 'If-Match'.".to_owned(),
+        }
+    })
+}
+
+fn refusal(noun: Noun, outcome: Outcome) -> AppError {
+    match outcome {
+        Outcome::Mend(complaints) => {
+            let named = |one: Complaint| {
+                let place = one.entry.map(|entry| format!("{}.{entry}", one.field));
+                (place.unwrap_or_else(|| one.field.to_owned()), forms::sentence(&one.text))
+            };
+            AppError::Fields(complaints.into_iter().map(named).collect())
+        }
+        Outcome::Refused(complaints) => complaints
+            .first()
+            .map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text))),
+        Outcome::Stale(_) => AppError::Condition {
+            status: StatusCode::PRECONDITION_FAILED,
+            detail: format!("The {noun} has been changed since you read it. Read it again and decide anew."),
+        },
+        Outcome::Busy(tasks) => AppError::Conflict {
+            detail: format!(
+                "Tasks of the {noun} wait or run ({tasks}). Wait until they have ended, or cancel them."
+            ),
+            task_id: None,
+        },
+        Outcome::Done(_) | Outcome::Deleted => AppError::NotFound,
+    }
+}
