@@ -10,6 +10,7 @@ mod message;
 mod outcome;
 mod output;
 mod plan_check;
+mod privacy;
 mod replay;
 mod running;
 mod shelf;
@@ -19,8 +20,6 @@ mod steps;
 
 use anyhow::Context as _;
 use clap::Parser;
-use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
 use selfservice_core::config::Settings;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
@@ -41,7 +40,7 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     failpoint::listen!();
     let arguments = Arguments::parse();
-    keep_memory_private().context("while closing this process to its user")?;
+    privacy::keep_memory_private().context("while closing this process to its user")?;
     let settings = Settings::load(arguments.settings.as_deref())?;
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -55,13 +54,6 @@ fn main() -> anyhow::Result<()> {
     };
     let macros = settings.macro_file()?;
     manager::Manager::build(&settings, macros, Box::new(set_log_filter)).context("while starting")?.run()
-}
-
-/// It holds the database's password and all secrets: no core dump has them, and no other process of this user, such as a
-/// plugin where the launcher has no user of its own, looks into it.
-fn keep_memory_private() -> nix::Result<()> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    prctl::set_dumpable(false)
 }
 
 #[cfg(test)]
