@@ -26,9 +26,8 @@ fmt: ## Format the Rust code
 schema: ## Write schema.rs anew from the migrations
 	@exec scripts/schema.sh
 
-bench: ## Measure button to process, line to popup, and the popup page
-	@cargo build --locked --release --workspace --bins
-	@exec target/release/bench
+bench: ## Measure everything against the limits of the machine; groups: scripts/bench.sh
+	@exec scripts/bench.sh
 
 soak: ## Break everything at random and check: ROUNDS=1000 SEED=0
 	@exec scripts/soak.sh "$(or $(ROUNDS),1000)" "$(or $(SEED),0)"
