@@ -15,6 +15,7 @@ use nix::libc;
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::geteuid;
 
+use super::removal::remove_tree;
 use super::start::FIFO;
 use crate::sys;
 
@@ -59,7 +60,15 @@ impl Spares {
             self.directories.push_back(spare);
             return false;
         }
-        fs::rename(spare, path).is_ok()
+        if fs::rename(spare, path).is_err() {
+            return false;
+        }
+        // A run of the same user may have put something there since: the next one would find it in its home.
+        let unchanged = is_as_made(path).unwrap_or(false);
+        if !unchanged {
+            remove_tree(path);
+        }
+        unchanged
     }
 }
 
@@ -137,6 +146,17 @@ mod tests {
         assert!(!spares.take(&base.path().join("second")));
         drop(reader);
         assert!(spares.take(&base.path().join("second")));
+    }
+
+    #[test]
+    fn what_another_run_put_there_meanwhile_serves_nobody() {
+        let base = tempfile::tempdir().unwrap();
+        let mut spares = Spares::new(base.path());
+        assert!(spares.keep(&made(base.path(), "first")));
+        fs::write(base.path().join("spare-0/.netrc"), "planted").unwrap();
+        let second = base.path().join("second");
+        assert!(!spares.take(&second));
+        assert!(!second.exists());
     }
 
     #[test]
