@@ -613,7 +613,7 @@ fn assert_plans_are_narrow(life: &Life, tables: &str) {
             "store",
             include_str!("../src/queue/store.sql"),
             "uuid[], bigint[], bigint[], text[], timestamptz[], bytea[], uuid[], bigint[], smallint[], jsonb[], \
-             bigint[], bigint[], uuid[], bigint[], text[], integer[], text[], text[], text[], smallint, uuid[]",
+             bigint[], bigint[], uuid[], bigint[], text[], integer[], text[], text[], text[], smallint",
             vec!["tasks_pkey"],
         ),
     ];

@@ -128,9 +128,8 @@ impl Storage {
             failpoint!("before_result_commit");
         }
         let ends: Vec<&Finish> = batch.ends.iter().collect();
-        let changed: Vec<Uuid> = batch.progress.iter().map(|run| run.id).collect();
         let done: HashSet<Uuid> = self.pool.run::<_, DbError>(|connection| {
-            let done = queue::store(connection, chunks, &batch.progress, &ends, &changed)?;
+            let done = queue::store(connection, chunks, &batch.progress, &ends)?;
             Ok(done.into_iter().collect())
         })?;
         if !ends.is_empty() {

@@ -50,11 +50,11 @@ pub struct Progress {
 
 /// Finishes a task; see [`store`]. True: done. False: the task is not this epoch's any more.
 pub fn finish(connection: &mut PgConnection, end: &Finish) -> QueryResult<bool> {
-    Ok(!store(connection, &[], &[], &[end], &[])?.is_empty())
+    Ok(!store(connection, &[], &[], &[end])?.is_empty())
 }
 
 /// Writes what has come of any runs: all of it or, on an error, nothing. A result is never visible before the last
-/// line of the output that is given with it. Those who show the tasks in `changed` are told to look again.
+/// line of the output that is given with it. Those who show the tasks of `runs` are told to look again.
 ///
 /// Gives the ids of the tasks that were finished. Runs and ends of tasks that are not this epoch's any more change
 /// nothing. The one exception to "final": the same epoch may still deliver the real result of a task that was declared
@@ -68,26 +68,8 @@ pub fn store(
     chunks: &[Chunk],
     runs: &[Progress],
     ends: &[&Finish],
-    changed: &[Uuid],
 ) -> QueryResult<Vec<Uuid>> {
-    if ends.iter().all(|end| end.result != TaskResult::Lost) {
-        return store_all(connection, chunks, runs, ends, changed);
-    }
-    connection.transaction(|connection| {
-        let done = store_all(connection, chunks, runs, ends, changed)?;
-        poison::pause_poison(connection, &done)?;
-        Ok(done)
-    })
-}
-
-fn store_all(
-    connection: &mut PgConnection,
-    chunks: &[Chunk],
-    runs: &[Progress],
-    ends: &[&Finish],
-    changed: &[Uuid],
-) -> QueryResult<Vec<Uuid>> {
-    let done: Vec<Done> = prepared(include_str!("store.sql"))
+    let statement = prepared(include_str!("store.sql"))
         .bind::<Array<SqlUuid>, _>(column(chunks, |chunk| chunk.task_id))
         .bind::<Array<BigInt>, _>(column(chunks, |chunk| chunk.byte_offset))
         .bind::<Array<BigInt>, _>(column(chunks, |chunk| chunk.first_line))
@@ -107,10 +89,19 @@ fn store_all(
         .bind::<Array<Nullable<Text>>, _>(column(ends, |end| &end.result_text))
         .bind::<Array<Nullable<Text>>, _>(column(ends, |end| &end.summary))
         .bind::<Array<Nullable<Text>>, _>(column(ends, |end| &end.perfdata))
-        .bind::<SmallInt, _>(MAX_ATTEMPTS)
-        .bind::<Array<SqlUuid>, _>(changed)
-        .load(connection)?;
-    Ok(done.into_iter().filter_map(|row| row.id).collect())
+        .bind::<SmallInt, _>(MAX_ATTEMPTS);
+    let write = |connection: &mut PgConnection| -> QueryResult<Vec<Uuid>> {
+        let done: Vec<Done> = statement.load(connection)?;
+        Ok(done.into_iter().filter_map(|row| row.id).collect())
+    };
+    if ends.iter().all(|end| end.result != TaskResult::Lost) {
+        return write(connection);
+    }
+    connection.transaction(|connection| {
+        let done = write(connection)?;
+        poison::pause_poison(connection, &done)?;
+        Ok(done)
+    })
 }
 
 fn column<'a, T, V>(rows: &'a [T], of: impl Fn(&'a T) -> V) -> Vec<V> {

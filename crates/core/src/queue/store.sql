@@ -1,5 +1,5 @@
 -- What has come of many runs, in one statement: $1 to $6 chunks of output, $7 to $12 how far the runs are, $13 to $19
--- results, of which $20 attempts may be lost, $21 the tasks that somebody may be looking at.
+-- results, of which $20 attempts may be lost.
 --
 -- Epochs are compared in words that no index serves: the one on epochs holds a dead entry for every task of this manager
 -- that has ended since the last vacuum.
@@ -37,7 +37,7 @@ done AS (
 -- A payload holds at most 8,000 bytes; an id takes 37.
 told AS (
     SELECT pg_notify('selfservice_task_changed', string_agg(id::text, ','))
-    FROM unnest($21) WITH ORDINALITY AS changed (id, number)
+    FROM unnest($7) WITH ORDINALITY AS changed (id, number)
     GROUP BY (number - 1) / 200
     UNION ALL
     -- A place under a limit may be free: another manager may be the one that serves the task that waits for it.
