@@ -122,6 +122,7 @@ impl PluginSettings {
             ("[plugins] max_file_size_mib", limits.file_size_mib.to_string()),
             ("[plugins] max_cpu_seconds", limits.cpu_seconds.to_string()),
             ("[plugins] allow_setuid", limits.allow_setuid.to_string()),
+            ("[plugins] separate_runs", limits.separate_runs.to_string()),
         ]
     }
 
