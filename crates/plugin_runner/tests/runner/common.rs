@@ -1,6 +1,7 @@
 //! A launcher of the test's own, with plugins and a work directory that it may use. Started by root, the launcher
 //! becomes the user nobody, as it refuses to run plugins as root.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -175,6 +176,16 @@ pub fn finish(runner: &mut Runner, run: Uuid) -> Ran {
     let mut ran = Ran::default();
     turn_until(runner, &mut ran, run, |ran| ran.outcome.is_some());
     ran
+}
+
+/// Turns until no run is left; gives what came of each.
+pub fn finish_all(runner: &mut Runner) -> BTreeMap<Uuid, Ran> {
+    let mut all: BTreeMap<_, Ran> = BTreeMap::new();
+    while runner.active() > 0 {
+        let mut sink = |event: Event| all.entry(run_of(&event)).or_default().take(event);
+        runner.turn(Duration::from_secs(1), &mut sink).unwrap();
+    }
+    all
 }
 
 /// Turns until `done`, taking the events of this run.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::common::{Nest, Ran, finish, invocation};
+use crate::common::{Nest, Ran, finish, finish_all, invocation};
 use plugin_runner::{Event, Invocation, Outcome, Runner, RunnerOptions};
 
 /// Values that must reach a plugin byte for byte.
@@ -311,11 +311,7 @@ fn many_runs_at_once_keep_their_output_apart() {
             (run, number)
         })
         .collect();
-    let mut results: BTreeMap<_, Ran> = BTreeMap::new();
-    while runner.active() > 0 {
-        let mut sink = |event: Event| results.entry(crate::common::run_of(&event)).or_default().take(event);
-        runner.turn(Duration::from_secs(1), &mut sink).unwrap();
-    }
+    let results = finish_all(&mut runner);
     for (run, number) in runs {
         assert_eq!(results[&run].outcome, Some(Outcome::Exit(number)));
         let expected: String = (number..=5000).map(|line| format!("{line}\n")).collect();
@@ -341,11 +337,7 @@ fn a_thousand_runs_at_once_see_their_own_values_only() {
             (run, number)
         })
         .collect();
-    let mut results: BTreeMap<_, Ran> = BTreeMap::new();
-    while runner.active() > 0 {
-        let mut sink = |event: Event| results.entry(crate::common::run_of(&event)).or_default().take(event);
-        runner.turn(Duration::from_secs(1), &mut sink).unwrap();
-    }
+    let results = finish_all(&mut runner);
     for (run, number) in runs {
         let text = results[&run].text();
         let start = format!("argument-of-{number}-|host-of-{number}-|secret-of-{number}-|");
