@@ -67,7 +67,7 @@ fn editing_routes(config: &mut ServiceConfig) {
         config
             .service(
                 resource(format!("/{folder}/new"))
-                    .route(get().to(move |state, reader| editing::new(state, reader, noun)))
+                    .route(get().to(move |state, reader| editing::show(state, reader, noun, None)))
                     .route(
                         post()
                             .to(move |state, request, form| editing::save(state, request, form, noun, None)),
@@ -75,7 +75,9 @@ fn editing_routes(config: &mut ServiceConfig) {
             )
             .service(
                 resource(format!("/{folder}/{{id}}/edit"))
-                    .route(get().to(move |state, reader, id: Id| editing::edit(state, reader, noun, *id)))
+                    .route(
+                        get().to(move |state, reader, id: Id| editing::show(state, reader, noun, Some(*id))),
+                    )
                     .route(post().to(move |state, request, form, id: Id| {
                         editing::save(state, request, form, noun, Some(*id))
                     })),

@@ -4,6 +4,7 @@
 use crate::auth::Signed;
 use crate::editors::{self, Read};
 use crate::error::{AppError, AppResult};
+use crate::forms;
 use selfservice_core::access::Access;
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::PgConnection;
@@ -162,17 +163,13 @@ impl<'a> Desk<'a> {
 
     /// Refuses what the person may not touch at all: for those who do not see it there is nothing here.
     fn refuses(&mut self, noun: Noun, id: Option<i64>) -> AppResult<Option<Outcome>> {
-        match may_edit(self.connection, &self.access, noun, id)? {
+        let complaints = match may_edit(self.connection, &self.access, noun, id)? {
             May::Yes => return Ok(None),
-            May::Sees => {}
-            May::No => {
-                self.note_refusal(noun, id)?;
-                return Ok(Some(Outcome::Refused(Vec::new())));
-            }
-        }
+            May::Sees => vec![Complaint::new("", no_right(noun))],
+            May::No => Vec::new(),
+        };
         self.note_refusal(noun, id)?;
-        let text = format!("you may see this {noun}, but you have no right to change it");
-        Ok(Some(Outcome::Refused(vec![Complaint::new("", text)])))
+        Ok(Some(Outcome::Refused(complaints)))
     }
 
     /// Refuses to make a host where the person may not, or to move it there or away from there.
@@ -257,11 +254,18 @@ pub fn must_edit(
 ) -> AppResult<()> {
     match may_edit(connection, access, noun, id)? {
         May::Yes => Ok(()),
-        May::Sees => {
-            Err(AppError::Forbidden(format!("You may see this {noun}, but you have no right to change it.")))
-        }
+        May::Sees => Err(AppError::Forbidden(forms::sentence(&no_right(noun)))),
         May::No => Err(AppError::NotFound),
     }
+}
+
+fn no_right(noun: Noun) -> String {
+    format!("you may see this {noun}, but you have no right to change it")
+}
+
+/// The error for [`Outcome::Refused`]: 403 with the first complaint, 404 where there is none.
+pub fn refusal(complaints: &[Complaint]) -> AppError {
+    complaints.first().map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text)))
 }
 
 fn outcome(error: EditError) -> AppResult<Outcome> {

@@ -49,18 +49,7 @@ async fn create(
     noun: Noun,
     body: Body,
 ) -> AppResult<HttpResponse> {
-    let (read, macros) = (read(noun, body)?, state.macros.clone());
-    let (outcome, stored) = state
-        .transaction(move |connection| {
-            let outcome = Desk::open(connection, &signed)?.save(&macros, noun, Target::New, read)?;
-            let stored = match &outcome {
-                Outcome::Done(saved) => Stored::find(connection, noun, saved.id)?,
-                _ => None,
-            };
-            Ok((outcome, stored))
-        })
-        .await?;
-    let stored = stored.ok_or_else(|| refusal(noun, outcome))?;
+    let stored = save(state, signed, noun, None, read(noun, body)?).await?;
     let mut answer = HttpResponse::Created();
     answer.insert_header((header::LOCATION, format!("/api/v1/{}/{}", noun.table(), stored.id)));
     shown(answer, stored)
@@ -85,10 +74,23 @@ async fn change(
     id: i64,
     body: Body,
 ) -> AppResult<HttpResponse> {
-    let (read, macros, version) = (read(noun, body)?, state.macros.clone(), version(request.headers())?);
+    let (read, version) = (read(noun, body)?, version(request.headers())?);
+    shown(HttpResponse::Ok(), save(state, signed, noun, Some((id, version)), read).await?)
+}
+
+/// Makes an object, or changes the one with this id and version; gives what is stored then.
+async fn save(
+    state: web::Data<AppState>,
+    signed: Signed,
+    noun: Noun,
+    present: Option<(i64, String)>,
+    read: Read,
+) -> AppResult<Stored> {
+    let macros = state.macros.clone();
     let (outcome, stored) = state
         .transaction(move |connection| {
-            let target = Target::Present { id, version: &version };
+            let target =
+                present.as_ref().map_or(Target::New, |(id, version)| Target::Present { id: *id, version });
             let outcome = Desk::open(connection, &signed)?.save(&macros, noun, target, read)?;
             let stored = match &outcome {
                 Outcome::Done(saved) => Stored::find(connection, noun, saved.id)?,
@@ -97,7 +99,7 @@ async fn change(
             Ok((outcome, stored))
         })
         .await?;
-    shown(HttpResponse::Ok(), stored.ok_or_else(|| refusal(noun, outcome))?)
+    stored.ok_or_else(|| refusal(noun, outcome))
 }
 
 async fn delete(
@@ -152,9 +154,7 @@ fn refusal(noun: Noun, outcome: Outcome) -> AppError {
             };
             AppError::Fields(complaints.into_iter().map(named).collect())
         }
-        Outcome::Refused(complaints) => complaints
-            .first()
-            .map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text))),
+        Outcome::Refused(complaints) => store::refusal(&complaints),
         Outcome::Stale(_) => AppError::Condition {
             status: StatusCode::PRECONDITION_FAILED,
             detail: format!("The {noun} has been changed since you read it. Read it again and decide anew."),

@@ -348,6 +348,11 @@ pub fn sentence(text: &str) -> String {
     format!("{first}{}.", characters.as_str())
 }
 
+/// All complaints as sentences, one after the other.
+pub fn sentences(complaints: &[Complaint]) -> String {
+    complaints.iter().map(|one| sentence(&one.text)).collect::<Vec<_>>().join(" ")
+}
+
 fn line(kind: &'static str) -> Control {
     Control::Line { kind, suggestions: "", required: false, value: String::new() }
 }

@@ -184,12 +184,8 @@ async fn assign(
 
 fn answer(id: i64, outcome: Outcome) -> AppResult<HttpResponse> {
     match outcome {
-        Outcome::Mend(complaints) => Err(AppError::BadRequest(
-            complaints.iter().map(|one| forms::sentence(&one.text)).collect::<Vec<_>>().join(" "),
-        )),
-        Outcome::Refused(complaints) => Err(complaints
-            .first()
-            .map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text)))),
+        Outcome::Mend(complaints) => Err(AppError::BadRequest(forms::sentences(&complaints))),
+        Outcome::Refused(complaints) => Err(store::refusal(&complaints)),
         _ => Ok(see(&format!("/hosts/{id}"))),
     }
 }

@@ -61,46 +61,31 @@ struct Shown {
     more: bool,
 }
 
-/// The empty form.
-pub async fn new(state: web::Data<AppState>, reader: Reader, noun: Noun) -> AppResult<HttpResponse> {
-    let signed = reader.signed.clone();
-    let macros = state.macros.clone();
-    let choices = state
-        .run(move |connection| {
-            let access = signed.access(connection)?;
-            store::must_edit(connection, &access, noun, None)?;
-            let viewer = Viewer::new(signed.user.id, &access);
-            Ok(Choices::load(connection, viewer, &macros, noun)?)
-        })
-        .await?;
-    let shown = Shown { typed: editors::empty(noun), ..Shown::default() };
-    html(&form_page(reader.page("", noun.table()), noun, None, &choices, shown))
-}
-
-/// The form of an object that is there.
-pub async fn edit(
+/// The form of an object that is there, or the empty one (`id` is none).
+pub async fn show(
     state: web::Data<AppState>,
     reader: Reader,
     noun: Noun,
-    id: i64,
+    id: Option<i64>,
 ) -> AppResult<HttpResponse> {
     let signed = reader.signed.clone();
     let macros = state.macros.clone();
     let (choices, stored) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            store::must_edit(connection, &access, noun, Some(id))?;
-            let stored = Stored::find(connection, noun, id)?.ok_or(AppError::NotFound)?;
+            store::must_edit(connection, &access, noun, id)?;
+            let stored =
+                id.map(|id| Stored::find(connection, noun, id)?.ok_or(AppError::NotFound)).transpose()?;
             let viewer = Viewer::new(signed.user.id, &access);
             Ok((Choices::load(connection, viewer, &macros, noun)?, stored))
         })
         .await?;
-    let shown = Shown {
-        version: stored.version()?,
-        typed: editors::to_fields(&stored.definition),
-        ..Shown::default()
+    let (version, typed) = match stored {
+        None => (String::new(), editors::empty(noun)),
+        Some(stored) => (stored.version()?, editors::to_fields(&stored.definition)),
     };
-    html(&form_page(reader.page("", noun.table()), noun, Some(id), &choices, shown))
+    let shown = Shown { version, typed, ..Shown::default() };
+    html(&form_page(reader.page("", noun.table()), noun, id, &choices, shown))
 }
 
 /// Takes the form of a new object (`id` is none) or of one that is there.
@@ -199,11 +184,7 @@ pub async fn delete(
         .await?;
     let obstacle = match outcome {
         Outcome::Deleted => return Ok(see(&format!("/{}", noun.table()))),
-        Outcome::Refused(complaints) => {
-            return Err(complaints
-                .first()
-                .map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text))));
-        }
+        Outcome::Refused(complaints) => return Err(store::refusal(&complaints)),
         Outcome::Busy(1) => {
             "One of its tasks waits or runs. Wait until it has ended, or cancel it.".to_owned()
         }

@@ -7,7 +7,7 @@ use crate::error::{AppError, AppResult};
 use crate::forms;
 use crate::page::{Page, Reader, When, html};
 use crate::state::AppState;
-use crate::store::{Desk, Outcome};
+use crate::store::{self, Desk, Outcome};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use selfservice_core::models::event_handlers::EventHandler;
@@ -46,9 +46,8 @@ pub async fn list(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
     let (signed, id) = (reader.signed.clone(), id.into_inner());
     let (handler, revisions) = state
         .run(move |connection| {
-            if !signed.access(connection)?.is_admin() {
-                return Err(AppError::NotFound);
-            }
+            let access = signed.access(connection)?;
+            store::must_edit(connection, &access, Noun::EventHandler, Some(id))?;
             let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
             // One more, to tell what the last one that is shown has changed.
             Ok((handler, Revision::of_handler(connection, id, SHOWN + 1)?))
@@ -101,11 +100,8 @@ pub async fn restore(
     .await?;
     match outcome {
         Outcome::Mend(complaints) => {
-            let sentences: Vec<String> = complaints.iter().map(|one| forms::sentence(&one.text)).collect();
-            Err(AppError::BadRequest(format!(
-                "That revision cannot be used any more. {}",
-                sentences.join(" ")
-            )))
+            let sentences = forms::sentences(&complaints);
+            Err(AppError::BadRequest(format!("That revision cannot be used any more. {sentences}")))
         }
         _ => Ok(see(&format!("/event_handlers/{id}"))),
     }

@@ -3,6 +3,7 @@
 use crate::error::{AppError, AppResult};
 use crate::page::{Page, Reader, html};
 use crate::state::AppState;
+use crate::store;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use chrono::Utc;
@@ -83,9 +84,7 @@ pub async fn show(
     let shown = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            if !access.is_admin() {
-                return Err(AppError::NotFound);
-            }
+            store::must_edit(connection, &access, Noun::EventHandler, Some(id))?;
             let viewer = Viewer::new(signed.user.id, &access);
             let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
             TryPage::read(connection, viewer, &macros, &signed.user.name, &handler, &asked, page)
