@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use test_support::FreePort;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ impl<'a> Desk<'a> {
     /// Asks over the GUI where the world has one, else as the GUI does.
     pub fn new(world: &'a World) -> Self {
         let pool = Pool::new(&DatabaseSettings::for_url(&world.server.url()), "desk");
-        let web = world.web.map(|address| {
+        let web = world.web.as_ref().map(FreePort::address).map(|address| {
             let token = credentials::ApiToken::generate().unwrap();
             pool.run::<_, DbError>(|c| Ok(ApiToken::create(c, &token, 1, "desk", Verb::Run, QUEUE_LIFE)?))
                 .unwrap();

@@ -10,12 +10,12 @@ use failpoint::{Action, Rule};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use supervisor::{TemporaryDirectory, account::Account};
-use test_support::{Fault as NetworkFault, FaultyProxy, eventually, program};
+use test_support::{Fault as NetworkFault, FaultyProxy, FreePort, eventually, program};
 
 /// The leases of all worlds: as short as the settings allow.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -63,7 +63,7 @@ pub struct World {
     pub network: Option<FaultyProxy>,
     pub server: Server,
     pub witness: Witness,
-    pub web: Option<SocketAddr>,
+    pub web: Option<FreePort>,
     points: PathBuf,
     disk: Option<Disk>,
     directory: TemporaryDirectory,
@@ -92,7 +92,8 @@ impl World {
         }
         make_directory(&base.join("spool"), 0o700);
         let disk = setup.spool_mib.map(|size| Disk::mount(base.join("spool"), size));
-        let web = setup.web.then(free_address);
+        let web = setup.web.then(FreePort::claim);
+        let listen = web.as_ref().map(FreePort::address);
         let network =
             setup.proxied.then(|| FaultyProxy::before_server(server.socket(), crate::server::DATABASE));
         let url = network.as_ref().map_or_else(|| server.url(), |network| network.url().to_owned());
@@ -107,7 +108,7 @@ impl World {
                     .collect();
                 clocks.extend(clock);
                 let settings = base.join(format!("{name}.ini"));
-                fs::write(&settings, settings_text(setup, &name, &url, base, web)).unwrap();
+                fs::write(&settings, settings_text(setup, &name, &url, base, listen)).unwrap();
                 set_mode(&settings, 0o600);
                 let log = base.join(format!("{name}.log"));
                 Daemon::new(name, program(program_name), settings, log, environment)
@@ -118,8 +119,8 @@ impl World {
         let keeper = Keeper::new(daemons);
         let world = Self { keeper, clocks, network, server, witness, web, points, disk, directory };
         world.await_managers();
-        if let Some(web) = web {
-            eventually("web_gui answers", || TcpStream::connect(web).ok());
+        if let Some(listen) = listen {
+            eventually("web_gui answers", || TcpStream::connect(listen).ok());
         }
         world
     }
@@ -317,8 +318,4 @@ fn make_directory(path: &Path, mode: u32) {
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }

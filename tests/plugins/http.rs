@@ -1,7 +1,8 @@
 //! `http.sh` against a server that misbehaves on request.
 
-use std::net::TcpListener;
 use std::sync::Mutex;
+
+use test_support::FreePort;
 
 use crate::hostile;
 use crate::http_server::{Server, reply};
@@ -338,8 +339,8 @@ fn no_whole_answer_is_unknown_with_the_reason() {
         assert_eq!(ended.code, 3, "{path}: {ended:?}");
         assert!(ended.first_line().contains(reason), "{path}: {ended:?}");
     }
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{unused}/");
+    let unused = FreePort::claim();
+    let url = format!("http://{}/", unused.address());
     let ended = plugin(&url).run();
     assert_eq!(ended.code, 3);
     assert!(ended.first_line().contains("refused"), "{ended:?}");

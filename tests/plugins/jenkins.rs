@@ -1,7 +1,8 @@
 //! `jenkins.sh` against the stand-in of `jenkins_server`.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
+
+use test_support::FreePort;
 
 use crate::hostile;
 use crate::http::encode;
@@ -256,8 +257,10 @@ fn a_lost_answer_is_made_good_by_the_id_parameter() {
 
 #[test]
 fn jenkins_out_of_reach_is_unknown() {
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let ended = signed_in(&format!("http://{unused}")).args(["--job", "restart", "--patience", "2"]).run();
+    let unused = FreePort::claim();
+    let ended = signed_in(&format!("http://{}", unused.address()))
+        .args(["--job", "restart", "--patience", "2"])
+        .run();
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(last_line(&ended).contains("refused"), "{ended:?}");
 }

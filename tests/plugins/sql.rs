@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use test_support::{Fault, FaultyProxy, MariaDb};
+use test_support::{Fault, FaultyProxy, FreePort, MariaDb};
 
 use crate::database::{Database, MysqlDatabase, postgresql_plugin};
 use crate::hostile;
@@ -253,10 +253,10 @@ fn a_wrong_password_and_a_server_out_of_reach_are_unknown() {
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.first_line().contains("no connection: Access denied for user"), "{ended:?}");
     assert!(!ended.text().contains("wrong password"), "{ended:?}");
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let unused = FreePort::claim();
     for engine in ["mysql", "postgresql"] {
         let ended = Plugin::new("sql.sh")
-            .args(["--engine", engine, "--host", "127.0.0.1", "--port", &unused.to_string()])
+            .args(["--engine", engine, "--host", "127.0.0.1", "--port", &unused.number().to_string()])
             .args(["--user", "u", "--statement", "SELECT 1"])
             .run();
         assert_eq!(ended.code, 3, "{ended:?}");

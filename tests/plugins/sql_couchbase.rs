@@ -1,6 +1,7 @@
 //! `sql.sh` against the stand-in of `couchbase_server`.
 
 use serde_json::{Value, json};
+use test_support::FreePort;
 
 use crate::couchbase_server::{Couchbase, PASSWORD};
 use crate::hostile;
@@ -132,8 +133,8 @@ fn who_is_refused_and_what_is_lost_is_told_apart() {
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.first_line().contains("what became of the statement is not known"), "{ended:?}");
     assert_eq!(lost.requests().len(), 1, "a statement is never sent again");
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let ended = plugin("127.0.0.1", unused).args(["--statement", "SELECT RAW 7"]).run();
+    let unused = FreePort::claim();
+    let ended = plugin("127.0.0.1", unused.number()).args(["--statement", "SELECT RAW 7"]).run();
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.first_line().contains("no connection: "), "{ended:?}");
 }

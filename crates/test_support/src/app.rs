@@ -1,9 +1,9 @@
 //! The real programs, running against a database of the test's own.
 
-use crate::{TestDatabase, eventually, fixture};
+use crate::{FreePort, TestDatabase, eventually, fixture};
 use nix::sys::signal::Signal;
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use supervisor::TemporaryDirectory;
@@ -38,6 +38,7 @@ pub struct TestApp {
     pub plugins: PathBuf,
     programs: Vec<(&'static str, GuardedChild)>,
     directory: TemporaryDirectory,
+    _port: FreePort,
 }
 
 impl TestApp {
@@ -47,12 +48,19 @@ impl TestApp {
         let plugins = directory.path().join("plugins");
         make_directory(&plugins);
         fixture::write_plugins(&plugins);
-        let listen = free_address();
+        let port = FreePort::claim();
+        let listen = port.address();
         let settings = directory.path().join("settings.ini");
         write_private(&directory.path().join("macros.ini"), &options.macros);
         write_private(&settings, &settings_text(database, options, directory.path(), listen));
-        let mut app =
-            Self { url: format!("http://{listen}"), settings, plugins, programs: Vec::new(), directory };
+        let mut app = Self {
+            url: format!("http://{listen}"),
+            settings,
+            plugins,
+            programs: Vec::new(),
+            directory,
+            _port: port,
+        };
         if options.web {
             app.start_program("web_gui");
             eventually("web_gui answers", || TcpStream::connect(listen).ok());
@@ -189,11 +197,4 @@ fn write_private(path: &Path, text: &str) {
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-}
-
-/// Another process may take the port before the program does; the program then says so and the test fails clearly.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap_or_else(|error| panic!("no free port: {error}"))
 }

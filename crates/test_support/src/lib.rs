@@ -8,6 +8,7 @@ mod database;
 mod eventually;
 pub mod fixture;
 mod mariadb;
+mod ports;
 mod proxy;
 pub mod sshd;
 
@@ -15,4 +16,5 @@ pub use app::{AppOptions, TestApp, program};
 pub use database::TestDatabase;
 pub use eventually::eventually;
 pub use mariadb::MariaDb;
+pub use ports::FreePort;
 pub use proxy::{Fault, FaultyProxy};

@@ -2,7 +2,6 @@
 //! the user `mysql`. It ends with its value, and by the kernel when the test's process ends without dropping it.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -14,6 +13,8 @@ use nix::sys::signal::Signal;
 use supervisor::TemporaryDirectory;
 use supervisor::account::{self, Account};
 use supervisor::process::{GuardedChild, ProcessSpec};
+
+use crate::FreePort;
 
 const SERVER: &str = "/usr/sbin/mariadbd";
 const INSTALLER: &str = "/usr/bin/mariadb-install-db";
@@ -28,6 +29,7 @@ pub struct MariaDb {
     pub port: u16,
     server: GuardedChild,
     directory: TemporaryDirectory,
+    _port: FreePort,
 }
 
 impl MariaDb {
@@ -51,10 +53,9 @@ impl MariaDb {
         let owner = owner()?;
         let directory = TemporaryDirectory::create(owner.as_ref())?;
         install(directory.path(), owner.as_ref())?;
-        // Another process may take the free port before the server does; then a second one is tried.
-        let launched = launch(directory.path(), owner.as_ref(), options);
-        let (server, port) = launched.or_else(|_| launch(directory.path(), owner.as_ref(), options))?;
-        Ok(Self { port, server, directory })
+        let port = FreePort::claim();
+        let server = launch(directory.path(), owner.as_ref(), port.number(), options)?;
+        Ok(Self { port: port.number(), server, directory, _port: port })
     }
 
     /// The unix socket.
@@ -110,8 +111,7 @@ fn install(directory: &Path, owner: Option<&Account>) -> Result<()> {
     Ok(())
 }
 
-fn launch(directory: &Path, owner: Option<&Account>, options: &[String]) -> Result<(GuardedChild, u16)> {
-    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+fn launch(directory: &Path, owner: Option<&Account>, port: u16, options: &[String]) -> Result<GuardedChild> {
     let log = directory.join("mariadb.log");
     let server = ProcessSpec::new(SERVER)
         .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-log-bin", "--skip-name-resolve"])
@@ -134,7 +134,7 @@ fn launch(directory: &Path, owner: Option<&Account>, options: &[String]) -> Resu
         }
         thread::sleep(Duration::from_millis(20));
     }
-    Ok((server, port))
+    Ok(server)
 }
 
 fn socket(directory: &Path) -> PathBuf {

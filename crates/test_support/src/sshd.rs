@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
+
+use crate::FreePort;
 
 const SERVER: &str = "/usr/sbin/sshd";
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -31,6 +33,7 @@ pub struct Sshd {
     /// File that holds the server's host key for `[127.0.0.1]:port`.
     pub known_hosts: PathBuf,
     server: Child,
+    _port: FreePort,
     _directory: TempDir,
 }
 
@@ -60,24 +63,15 @@ impl Sshd {
         make_key(directory.path(), "host_key")?;
         make_key(directory.path(), "identity")?;
         let more = more(directory.path())?;
-        // Another process may take the free port before sshd does; then a second one is tried.
-        match Self::start_in(directory, &more) {
-            Ok(server) => Ok(server),
-            Err((directory, _)) => Self::start_in(directory, &more).map_err(|(_, error)| error),
-        }
-    }
-
-    fn start_in(directory: TempDir, more: &[String]) -> Result<Self, (TempDir, anyhow::Error)> {
-        match launch(directory.path(), more) {
-            Ok((server, port)) => Ok(Self {
-                port,
-                identity: directory.path().join("identity"),
-                known_hosts: directory.path().join("known_hosts"),
-                server,
-                _directory: directory,
-            }),
-            Err(error) => Err((directory, error)),
-        }
+        let port = FreePort::claim();
+        Ok(Self {
+            port: port.number(),
+            identity: directory.path().join("identity"),
+            known_hosts: directory.path().join("known_hosts"),
+            server: launch(directory.path(), port.number(), &more)?,
+            _port: port,
+            _directory: directory,
+        })
     }
 }
 
@@ -122,8 +116,7 @@ fn make_key(directory: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn launch(directory: &Path, more: &[String]) -> Result<(Child, u16)> {
-    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+fn launch(directory: &Path, port: u16, more: &[String]) -> Result<Child> {
     let configuration = directory.join("sshd_config");
     fs::write(&configuration, configuration_text(directory, port, more))?;
     let key = fs::read_to_string(directory.join("host_key.pub"))?;
@@ -145,7 +138,7 @@ fn launch(directory: &Path, more: &[String]) -> Result<(Child, u16)> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    Ok((server, port))
+    Ok(server)
 }
 
 /// `StrictModes no` because the files lie below a temporary directory that others may write to.

@@ -1,7 +1,6 @@
 //! A checkout of stand-ins in a directory of its own, and what runs out of it.
 
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use supervisor::account::{Account, is_root};
 use tempfile::TempDir;
+use test_support::FreePort;
 
 const DAEMON: &str = include_str!("stand_ins/daemon.sh");
 const TOOL: &str = include_str!("stand_ins/tool.sh");
@@ -39,20 +39,17 @@ fn account() -> Option<Account> {
     is_root().then(|| Account::find("postgres").unwrap().unwrap())
 }
 
-/// Each checkout has a port of its own, because the tests run side by side.
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 pub struct Checkout {
     directory: TempDir,
     account: Option<Account>,
+    /// Each checkout has one of its own, because the tests run side by side.
+    pub port: FreePort,
 }
 
 impl Checkout {
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("ssm-test").tempdir_in("/var/tmp").unwrap();
-        let checkout = Self { directory, account: account() };
+        let checkout = Self { directory, account: account(), port: FreePort::claim() };
         for name in ["etc/example", "plugins", "programs"] {
             fs::create_dir_all(checkout.path(name)).unwrap();
         }
@@ -63,7 +60,8 @@ impl Checkout {
         }
         // Another user may be unable to enter the directory of the built program.
         fs::copy(env!("CARGO_BIN_EXE_selfservice_run"), checkout.path("programs/selfservice_run")).unwrap();
-        let sample = format!("[database]\n;url = postgres:///x\n[web]\nlisten = {}\n", free_address());
+        let sample =
+            format!("[database]\n;url = postgres:///x\n[web]\nlisten = {}\n", checkout.port.address());
         fs::write(checkout.path("etc/settings.ini"), sample).unwrap();
         fs::write(checkout.path("etc/macros.ini"), "[macros]\n").unwrap();
         fs::write(checkout.path("etc/example/a.yaml"), "hosts: []\n").unwrap();

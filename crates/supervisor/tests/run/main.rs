@@ -8,7 +8,7 @@ mod checkout;
 use std::fs;
 use std::net::TcpListener;
 
-use checkout::{Checkout, eventually, free_address};
+use checkout::{Checkout, eventually};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -125,7 +125,7 @@ fn a_moved_checkout_takes_its_settings_along() {
 fn settings_of_an_older_version_get_the_paths_that_came_later() {
     for older in ["", "[manager]\nslots = 4\nspool_directory = /usr/local/manager/var/spool\n"] {
         let checkout = Checkout::new();
-        let listen = free_address();
+        let listen = checkout.port.address();
         checkout.write_settings(&format!("[web]\nlisten = {listen}\n{older}[ssh]\nuser = deploy\n"));
         checkout.run().wait_for("Sign in:");
         let settings = checkout.read("var/etc/settings.ini");
@@ -143,7 +143,7 @@ fn settings_of_an_older_version_get_the_paths_that_came_later() {
 #[test]
 fn a_path_that_somebody_chose_is_kept() {
     let checkout = Checkout::new();
-    let listen = free_address();
+    let listen = checkout.port.address();
     checkout.write_settings(&format!("[web]\nlisten = {listen}\n[manager]\nspool_directory = /srv/spool\n"));
     checkout.run().wait_for("Sign in:");
     assert!(checkout.read("var/etc/settings.ini").contains("spool_directory = /srv/spool\n"));
