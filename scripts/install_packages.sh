@@ -33,6 +33,7 @@ needs_to_test() {
     need shellcheck "checks the shell scripts" "command -v shellcheck"
     need node-typescript "checks the types of the JavaScript" "command -v tsc"
     need procps "tests look at processes" "command -v ps"
+    need systemd "judges the units" "command -v systemd-analyze && command -v systemd-sysusers"
     need faketime "the fault tests set clocks" "command -v faketime"
 }
 
