@@ -13,6 +13,7 @@ use askama::Template;
 use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::inventory::{Definition, Noun, Stored, Target};
 use selfservice_core::models::revisions::Revision;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Revisions that the page shows.
@@ -23,6 +24,8 @@ const SHOWN: i64 = 50;
 struct Revisions {
     page: Page,
     id: i64,
+    /// What the handler is; going back is only from there.
+    version: String,
     revisions: Vec<RevisionRow>,
 }
 
@@ -44,13 +47,15 @@ struct FieldChange {
 /// The revisions, newest first; only those see them who may change the handler.
 pub async fn list(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let (signed, id) = (reader.signed.clone(), id.into_inner());
-    let (handler, revisions) = state
+    let (handler, version, revisions) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
             store::must_edit(connection, &access, Noun::EventHandler, Some(id))?;
             let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
+            let version =
+                Stored::find(connection, Noun::EventHandler, id)?.ok_or(AppError::NotFound)?.version()?;
             // One more, to tell what the last one that is shown has changed.
-            Ok((handler, Revision::of_handler(connection, id, SHOWN + 1)?))
+            Ok((handler, version, Revision::of_handler(connection, id, SHOWN + 1)?))
         })
         .await?;
     let older = revisions.iter().skip(1).map(Some).chain(std::iter::repeat(None));
@@ -58,6 +63,7 @@ pub async fn list(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
     html(&Revisions {
         page: reader.page(format!("Revisions of {}", handler.name), "event_handlers"),
         id,
+        version,
         revisions: rows
             .map(|(revision, older)| RevisionRow {
                 number: revision.revision,
@@ -72,22 +78,28 @@ pub async fn list(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
     })
 }
 
-/// Makes the handler again what it was; that is a new revision. Its name and limit, which no revision is about, stay.
+/// What the button brings: the handler that its reader saw.
+#[derive(Deserialize)]
+pub struct RestoreForm {
+    version: String,
+}
+
+/// Makes the handler again what it was, unless it is not any more what the reader saw; that is a new revision. Its name and limit, which no revision is about, stay.
 pub async fn restore(
     state: web::Data<AppState>,
     path: web::Path<(i64, i32)>,
-    form: SignedForm,
+    form: SignedForm<RestoreForm>,
 ) -> AppResult<HttpResponse> {
     let (id, number) = path.into_inner();
     let macros = state.macros.clone();
-    let outcome = super::administer(&state, form.signed, "handler.restore", move |connection, signed| {
+    let SignedForm { signed, fields: RestoreForm { version } } = form;
+    let outcome = super::administer(&state, signed, "handler.restore", move |connection, signed| {
         let mut desk = Desk::open(connection, signed)?;
         let (old, now) = desk.with(|connection, _| {
             let old = Revision::find(connection, id, number)?.ok_or(AppError::NotFound)?;
             let now = Stored::find(connection, Noun::EventHandler, id)?.ok_or(AppError::NotFound)?;
             Ok((old, now))
         })?;
-        let version = now.version()?;
         let old = Definition::from_json(Noun::EventHandler, old.definition).map_err(anyhow::Error::from)?;
         let (Definition::EventHandler(mut old), Definition::EventHandler(now)) = (old, now.definition) else {
             return Err(AppError::NotFound);
@@ -103,6 +115,11 @@ pub async fn restore(
             let sentences = forms::sentences(&complaints);
             Err(AppError::BadRequest(format!("That revision cannot be used any more. {sentences}")))
         }
+        Outcome::Stale(_) => Err(AppError::Conflict {
+            detail: "Somebody has changed the handler since you looked. Look at its revisions again."
+                .to_owned(),
+            task_id: None,
+        }),
         _ => Ok(see(&format!("/event_handlers/{id}"))),
     }
 }

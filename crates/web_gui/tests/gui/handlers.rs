@@ -79,13 +79,23 @@ async fn a_handler_goes_back_to_an_older_revision() {
     );
     assert!(newest.contains("--more") && !newest.contains("night"), "{newest}");
 
-    let token = [("csrf_token", root.csrf_token.as_str())];
+    let version = |page: &str| {
+        page.split("name=\"version\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let seen = version(&page);
+    let token = [("csrf_token", root.csrf_token.as_str()), ("version", &seen)];
     let back = format!("{path}/revisions/2/restore");
     assert_eq!(gui.signed_in(gui.world.alice).submit(&back, &token).await.status, 403, "another one's token");
     let alice = gui.signed_in(gui.world.alice);
-    assert_eq!(alice.submit(&back, &[("csrf_token", &alice.csrf_token)]).await.status, 404);
+    assert_eq!(
+        alice.submit(&back, &[("csrf_token", &alice.csrf_token), ("version", &seen)]).await.status,
+        404
+    );
     assert_eq!(root.submit(&back, &token).await.status, 303);
     assert_eq!(handler(), "echo two|4|31|5|3", "name and limit are no part of a revision");
+    let late = root.submit(&format!("{path}/revisions/3/restore"), &token).await;
+    assert!(late.status == 409 && late.text.contains("Somebody has changed the handler"), "{}", late.text);
+    assert_eq!(handler(), "echo two|4|31|5|3", "what the reader did not see is not undone");
     assert_eq!(root.submit(&format!("{path}/revisions/99/restore"), &token).await.status, 404);
     let authors = gui.database.sql(
         "SELECT string_agg(revision || ' ' || author, ', ' ORDER BY revision) FROM event_handler_revisions",
