@@ -124,7 +124,7 @@ impl Access {
         count_in_all(&fitting, placement)
     }
 
-    /// Whether the person may make a host that is placed so: they may administer it by each of its groups.
+    /// Whether the person may make a host that is placed so, or delete it: they may administer it by each of its groups.
     pub fn may_place(&self, placement: &Placement) -> bool {
         self.may_administer(placement)
             && placement.hostgroups.iter().all(|group| self.may_administer_by(placement, group))
@@ -228,16 +228,48 @@ pub(crate) fn task_is_visible(users_id: i64) -> String {
     format!("(tasks.hosts_id IS NOT NULL AND {})", grant_exists(users_id, "tasks.hosts_id", fits))
 }
 
+/// The SQL condition "the grant `g` is for the handler in the row `handler` of `event_handlers`".
+pub(crate) fn fits_handler(handler: &str) -> String {
+    format!(
+        "(g.event_handlers_id IS NULL OR g.event_handlers_id = {handler}.id) \
+         AND (g.handler_tag IS NULL OR g.handler_tag = ANY ({handler}.tags))"
+    )
+}
+
+/// The SQL condition "the user may run the handler in the row `handler` on the host whose id stands in `column`", the
+/// same decision as [`Access::may`] without a token: a grant is needed in each of the host's environments. Both texts
+/// are ours, never input.
+pub(crate) fn may_run(users_id: i64, column: &str, handler: &str) -> String {
+    let counts = format!(
+        "g.verb IN ('run', 'admin') AND {} AND (g.environments_id IS NULL OR g.environments_id = place.id)",
+        fits_handler(handler)
+    );
+    let in_environments =
+        format!("SELECT em.environments_id AS id FROM environments_members em WHERE em.hosts_id = {column}");
+    format!(
+        "NOT EXISTS (SELECT 1 FROM ({in_environments} UNION ALL SELECT NULL WHERE NOT EXISTS ({in_environments})) place \
+         WHERE NOT {})",
+        grant_exists(users_id, column, &counts)
+    )
+}
+
 /// The SQL condition "some grant of the user matches the host whose id stands in `column`"; `also` restricts the
 /// grant `g` further. Both are ours, never input.
 pub(crate) fn grant_exists(users_id: i64, column: &str, also: &str) -> String {
+    let matches = format!(
+        "{also} AND (g.environments_id IS NULL OR EXISTS (SELECT 1 FROM environments_members em \
+              WHERE em.hosts_id = {column} AND em.environments_id = g.environments_id)) \
+         AND (g.hostgroups_id IS NULL OR EXISTS (SELECT 1 FROM hostgroups_members hm \
+              WHERE hm.hosts_id = {column} AND hm.hostgroups_id = g.hostgroups_id))"
+    );
+    has_grant(users_id, &matches)
+}
+
+/// The SQL condition "the user has a grant `g` of which `condition` is true", which is ours, never input.
+pub(crate) fn has_grant(users_id: i64, condition: &str) -> String {
     format!(
         "EXISTS (SELECT 1 FROM grants g JOIN users u ON u.id = {users_id} AND NOT u.disabled \
          WHERE (g.users_id = {users_id} OR g.teams_id IN (SELECT teams_id FROM teams_members WHERE users_id = {users_id})) \
-         AND {also} \
-         AND (g.environments_id IS NULL OR EXISTS (SELECT 1 FROM environments_members em \
-              WHERE em.hosts_id = {column} AND em.environments_id = g.environments_id)) \
-         AND (g.hostgroups_id IS NULL OR EXISTS (SELECT 1 FROM hostgroups_members hm \
-              WHERE hm.hosts_id = {column} AND hm.hostgroups_id = g.hostgroups_id)))"
+         AND {condition})"
     )
 }

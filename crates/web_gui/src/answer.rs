@@ -79,6 +79,7 @@ fn log(request: &HttpRequest, error: Option<&AppError>, problem: &mut Problem) {
         Some(error) if error.is_outage() => {
             tracing::warn!(path, error = ?error, "a request failed: the database is away");
         }
+        Some(AppError::InventoryBusy) => {}
         _ if problem.status.is_server_error() => {
             let id = Uuid::new_v4();
             tracing::error!(path, correlation.id = %id, error = ?error, "a request failed");

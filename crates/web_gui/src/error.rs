@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+/// When to try again after a load was in the way: most end within that.
+const LOAD_SECONDS: u32 = 10;
+
 /// The answer of most handlers.
 pub type AppResult<T> = Result<T, AppError>;
 
@@ -59,6 +62,9 @@ pub enum AppError {
         /// The sentence.
         detail: String,
     },
+    /// A load changes the inventory, and nobody else does meanwhile.
+    #[error("a load changes the inventory")]
+    InventoryBusy,
     /// The database failed or is away.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -111,6 +117,12 @@ impl AppError {
                 Problem::new(409, "Something is in the way", detail).with("task_id", json!(task_id))
             }
             Self::Condition { status, detail } => Problem::new(status.as_u16(), "Not what you read", detail),
+            Self::InventoryBusy => Problem::new(
+                503,
+                "A load is running",
+                "A load changes the inventory. Nothing was done; try again when it has ended.",
+            )
+            .with("retry_after", json!(LOAD_SECONDS)),
             Self::Database(_) if self.is_outage() => Problem::new(
                 503,
                 "The database is away",

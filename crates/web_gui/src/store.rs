@@ -37,15 +37,16 @@ pub struct Desk<'a> {
     signed: &'a Signed,
     access: Access,
     viewer: Viewer,
+    /// Whether every other editor is kept out.
+    alone: bool,
 }
 
 impl<'a> Desk<'a> {
-    /// Keeps every other editor out until the transaction ends, and reads the person's rights.
+    /// Reads the person's rights.
     pub fn open(connection: &'a mut PgConnection, signed: &'a Signed) -> AppResult<Self> {
-        inventory::lock(connection)?;
         let access = signed.access(connection)?;
         let viewer = Viewer::new(signed.user.id, &access);
-        Ok(Self { connection, signed, access, viewer })
+        Ok(Self { connection, signed, access, viewer, alone: false })
     }
 
     /// Makes a new object, or changes the one with this id and version.
@@ -60,12 +61,18 @@ impl<'a> Desk<'a> {
             Target::New => None,
             Target::Present { id, .. } => Some(id),
         };
-        if let Some(refused) = self.refuses(noun, own)? {
+        if let Some(refused) = self.begins(noun, own)? {
             return Ok(refused);
         }
         let stored = own.map(|id| Stored::find(self.connection, noun, id)).transpose()?.flatten();
-        let own_name = stored.as_ref().map(|stored| stored.definition.name());
-        let found = inventory::check(self.connection, macros, self.viewer, &read.definition, own_name)?;
+        let read = read.placed(stored.as_ref());
+        let found = inventory::check(
+            self.connection,
+            macros,
+            editor(&self.access, self.viewer, self.signed),
+            stored.as_ref(),
+            &read.definition,
+        )?;
         let (definition, complaints) = read.with(noun, found);
         if let (Some(stored), Target::Present { version, .. }) = (&stored, target)
             && stored.version()? != version
@@ -79,20 +86,24 @@ impl<'a> Desk<'a> {
             return Ok(refused);
         }
         let name = definition.name().to_owned();
-        let editor = Editor { viewer: self.viewer, name: &self.signed.user.name };
+        let editor = editor(&self.access, self.viewer, self.signed);
         match inventory::save(self.connection, macros, editor, target, definition) {
             Ok(saved) => {
                 self.note_saved(noun, own.is_none(), &name, &saved)?;
                 Ok(Outcome::Done(saved))
             }
-            Err(error) => outcome(error),
+            Err(error) => self.failed(noun, own, error),
         }
     }
 
     /// Deletes an object.
     pub fn delete(&mut self, noun: Noun, id: i64, version: &str) -> AppResult<Outcome> {
-        if let Some(refused) = self.refuses(noun, Some(id))? {
+        if let Some(refused) = self.begins(noun, Some(id))? {
             return Ok(refused);
+        }
+        if !may_delete(self.connection, &self.access, noun, id)? {
+            self.note_refusal(noun, Some(id))?;
+            return Ok(Outcome::Refused(vec![Complaint::new("", NO_DELETION)]));
         }
         match inventory::delete(self.connection, noun, id, version) {
             Ok(stored) => {
@@ -103,7 +114,7 @@ impl<'a> Desk<'a> {
                 audit.insert(self.connection)?;
                 Ok(Outcome::Deleted)
             }
-            Err(error) => outcome(error),
+            Err(error) => self.failed(noun, Some(id), error),
         }
     }
 
@@ -114,7 +125,7 @@ impl<'a> Desk<'a> {
         id: i64,
         change: impl FnOnce(&mut inventory::Host),
     ) -> AppResult<Outcome> {
-        if let Some(refused) = self.refuses_host(id)? {
+        if let Some(refused) = self.begins_host(id)? {
             return Ok(refused);
         }
         let stored = Stored::find(self.connection, Noun::Host, id)?.ok_or(AppError::NotFound)?;
@@ -127,16 +138,22 @@ impl<'a> Desk<'a> {
         self.save(macros, Noun::Host, target, Read::of_program(definition))
     }
 
-    /// Changes what is effective on a host that the person was seen to administer ([`Desk::refuses_host`]).
-    pub fn assign(&mut self, id: i64, assignment: Assignment) -> AppResult<()> {
+    /// Changes what is effective on a host that the person was seen to administer ([`Desk::begins_host`]); gives the
+    /// refusal, if this was not allowed to them.
+    pub fn assign(&mut self, id: i64, assignment: Assignment) -> AppResult<Option<Outcome>> {
         let host = Host::find(self.connection, id)?.ok_or(AppError::NotFound)?;
-        if assignment.make(self.connection, id)? {
-            let action = format!("host.{}", assignment.verb());
-            let mut audit = self.signed.audit(&action, &host.name);
-            audit.detail = json!({ "id": id, "services_id": assignment.target().0, "event_handlers_id": assignment.target().1 });
-            audit.insert(self.connection)?;
+        let editor = editor(&self.access, self.viewer, self.signed);
+        match inventory::assign(self.connection, editor, id, assignment) {
+            Ok(false) => {}
+            Ok(true) => {
+                let action = format!("host.{}", assignment.verb());
+                let mut audit = self.signed.audit(&action, &host.name);
+                audit.detail = json!({ "id": id, "services_id": assignment.target().0, "event_handlers_id": assignment.target().1 });
+                audit.insert(self.connection)?;
+            }
+            Err(error) => return self.failed(Noun::Host, Some(id), error).map(Some),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Reads something more in the same transaction.
@@ -144,13 +161,17 @@ impl<'a> Desk<'a> {
         read(self.connection, self.signed)
     }
 
-    /// Refuses what the person may not do to this host; the refusal is in the audit log.
-    pub fn refuses_host(&mut self, id: i64) -> AppResult<Option<Outcome>> {
-        self.refuses(Noun::Host, Some(id))
+    /// As [`Desk::begins`], for one host.
+    pub fn begins_host(&mut self, id: i64) -> AppResult<Option<Outcome>> {
+        self.begins(Noun::Host, Some(id))
     }
 
-    /// Gives what a template says to all hosts that have it.
+    /// Gives what a template says to all hosts that have it; that may take as long as a load, and keeps editors out as one
+    /// does.
     pub fn apply(&mut self, noun: Noun, id: i64) -> AppResult<Copies> {
+        if !inventory::try_lock_all(self.connection)? {
+            return Err(AppError::InventoryBusy);
+        }
         let stored = Stored::find(self.connection, noun, id)?.ok_or(AppError::NotFound)?;
         let name = stored.definition.name().to_owned();
         let copies = inventory::apply(self.connection, stored, &self.signed.user.name)?;
@@ -159,6 +180,38 @@ impl<'a> Desk<'a> {
         audit.detail = json!({ "id": id, "copies": copied(copies) });
         audit.insert(self.connection)?;
         Ok(copies)
+    }
+
+    /// Refuses what the person may not touch, and else keeps every other editor out until the transaction ends. Who is
+    /// refused waits for nobody; the refusal is in the audit log.
+    fn begins(&mut self, noun: Noun, id: Option<i64>) -> AppResult<Option<Outcome>> {
+        let refused = self.refuses(noun, id)?;
+        if refused.is_some() || self.alone {
+            return Ok(refused);
+        }
+        if !inventory::try_lock(self.connection)? {
+            return Err(AppError::InventoryBusy);
+        }
+        self.alone = true;
+        // The editor before may have changed where the host stands, and with it whose it is.
+        self.access = self.signed.access(self.connection)?;
+        self.viewer = Viewer::new(self.signed.user.id, &self.access);
+        self.refuses(noun, id)
+    }
+
+    /// What became of a change that was not made.
+    fn failed(&mut self, noun: Noun, id: Option<i64>, error: EditError) -> AppResult<Outcome> {
+        match error {
+            EditError::Gone => Err(AppError::NotFound),
+            EditError::Stale(stored) => Ok(Outcome::Stale(stored)),
+            EditError::Busy { tasks } => Ok(Outcome::Busy(tasks)),
+            EditError::Complaints(complaints) => Ok(Outcome::Mend(complaints)),
+            EditError::Forbidden(complaints) => {
+                self.note_refusal(noun, id)?;
+                Ok(Outcome::Refused(complaints))
+            }
+            EditError::Query(error) => Err(error.into()),
+        }
     }
 
     /// Refuses what the person may not touch at all: for those who do not see it there is nothing here.
@@ -245,6 +298,28 @@ fn may_edit(connection: &mut PgConnection, access: &Access, noun: Noun, id: Opti
     Ok(answer)
 }
 
+fn editor<'a>(access: &'a Access, viewer: Viewer, signed: &'a Signed) -> Editor<'a> {
+    Editor { viewer, access, name: &signed.user.name }
+}
+
+const NO_DELETION: &str =
+    "you have no right to delete this host: it is needed for each host group that the host leaves";
+
+/// Whether they may delete an object that they may change: a host leaves all of its host groups then.
+fn may_delete(connection: &mut PgConnection, access: &Access, noun: Noun, id: i64) -> AppResult<bool> {
+    Ok(noun != Noun::Host || access.may_place(&Host::placement(connection, id)?))
+}
+
+/// As [`must_edit`], for those who want to delete it.
+pub fn must_delete(connection: &mut PgConnection, access: &Access, noun: Noun, id: i64) -> AppResult<()> {
+    must_edit(connection, access, noun, Some(id))?;
+    if may_delete(connection, access, noun, id)? {
+        Ok(())
+    } else {
+        Err(AppError::Forbidden(forms::sentence(NO_DELETION)))
+    }
+}
+
 /// 404 for those who do not see it, 403 for those who may not change what they see.
 pub fn must_edit(
     connection: &mut PgConnection,
@@ -266,16 +341,6 @@ fn no_right(noun: Noun) -> String {
 /// The error for [`Outcome::Refused`]: 403 with the first complaint, 404 where there is none.
 pub fn refusal(complaints: &[Complaint]) -> AppError {
     complaints.first().map_or(AppError::NotFound, |one| AppError::Forbidden(forms::sentence(&one.text)))
-}
-
-fn outcome(error: EditError) -> AppResult<Outcome> {
-    match error {
-        EditError::Gone => Err(AppError::NotFound),
-        EditError::Stale(stored) => Ok(Outcome::Stale(stored)),
-        EditError::Busy { tasks } => Ok(Outcome::Busy(tasks)),
-        EditError::Complaints(complaints) => Ok(Outcome::Mend(complaints)),
-        EditError::Query(error) => Err(error.into()),
-    }
 }
 
 fn copied(copies: Copies) -> serde_json::Value {

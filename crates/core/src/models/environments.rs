@@ -43,7 +43,7 @@ impl Environment {
     ) -> QueryResult<Vec<(Self, i64)>> {
         let hosts = format!("(SELECT count(*) {MEMBERS} AND {})", viewer.sees_host("m.hosts_id"));
         environments::table
-            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .filter(sql::<Bool>(&viewer.sees_environment()))
             .filter(environments::name.gt(after))
             .filter(environments::name_key.like(super::contains(like)))
             .order(environments::name)
@@ -56,7 +56,7 @@ impl Environment {
     pub fn find_visible(connection: &mut PgConnection, viewer: Viewer, id: i64) -> QueryResult<Option<Self>> {
         environments::table
             .find(id)
-            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .filter(sql::<Bool>(&viewer.sees_environment()))
             .select(Self::as_select())
             .first(connection)
             .optional()

@@ -42,7 +42,7 @@ impl Hostgroup {
         let services = "(SELECT count(*) FROM hostgroups_services s WHERE s.hostgroups_id = hostgroups.id)";
         let hosts = format!("(SELECT count(*) {MEMBERS} AND {})", viewer.sees_host("m.hosts_id"));
         hostgroups::table
-            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .filter(sql::<Bool>(&viewer.sees_hostgroup()))
             .filter(hostgroups::name.gt(after))
             .filter(hostgroups::name_key.like(super::contains(like)))
             .order(hostgroups::name)
@@ -60,7 +60,7 @@ impl Hostgroup {
         hostgroups::table
             .inner_join(hostgroups_services::table)
             .filter(hostgroups_services::services_id.eq(services_id))
-            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .filter(sql::<Bool>(&viewer.sees_hostgroup()))
             .order(hostgroups::name)
             .select(Self::as_select())
             .load(connection)
@@ -74,7 +74,7 @@ impl Hostgroup {
     ) -> QueryResult<Option<Self>> {
         hostgroups::table
             .filter(hostgroups::name.eq(name))
-            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .filter(sql::<Bool>(&viewer.sees_hostgroup()))
             .select(Self::as_select())
             .first(connection)
             .optional()
@@ -84,7 +84,7 @@ impl Hostgroup {
     pub fn find_visible(connection: &mut PgConnection, viewer: Viewer, id: i64) -> QueryResult<Option<Self>> {
         hostgroups::table
             .find(id)
-            .filter(sql::<Bool>(&viewer.finds(MEMBERS, "m.hosts_id")))
+            .filter(sql::<Bool>(&viewer.sees_hostgroup()))
             .select(Self::as_select())
             .first(connection)
             .optional()

@@ -100,16 +100,7 @@ impl Host {
     /// Hosts that somebody outside may mean by `asked`, among those that the user may see: the first of these steps
     /// that finds any wins: the exact name, an alias, the address, the name without port, the name without domain.
     pub fn looked_up(connection: &mut PgConnection, users_id: i64, asked: &str) -> QueryResult<Vec<Self>> {
-        let without_port = asked.rsplit_once(':').filter(|(host, port)| {
-            !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        let bare = without_port.map_or(asked, |(host, _)| host);
-        let short = bare.split('.').next().filter(|short| !short.is_empty() && *short != bare);
-        let mut candidates = vec![asked];
-        candidates.extend(without_port.map(|(host, _)| host));
-        // The first label of an IP address is no name.
-        candidates.extend(short.filter(|_| bare.parse::<std::net::IpAddr>().is_err()));
-        for candidate in candidates {
+        for candidate in candidates(asked) {
             let found = diesel::sql_query(include_str!("hosts_looked_up.sql"))
                 .bind::<Text, _>(candidate)
                 .bind::<Text, _>(candidate.to_lowercase())
@@ -204,4 +195,18 @@ impl Host {
     pub fn variables(&self) -> Vec<(String, String)> {
         super::variables(&self.vars)
     }
+}
+
+/// What a look-up takes for a name of a host, one after the other: what was asked, without port, without domain.
+pub(super) fn candidates(asked: &str) -> Vec<&str> {
+    let without_port = asked.rsplit_once(':').filter(|(host, port)| {
+        !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let bare = without_port.map_or(asked, |(host, _)| host);
+    let short = bare.split('.').next().filter(|short| !short.is_empty() && *short != bare);
+    let mut candidates = vec![asked];
+    candidates.extend(without_port.map(|(host, _)| host));
+    // The first label of an IP address is no name.
+    candidates.extend(short.filter(|_| bare.parse::<std::net::IpAddr>().is_err()));
+    candidates
 }

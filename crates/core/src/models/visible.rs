@@ -4,7 +4,7 @@ use super::event_handlers::EventHandler;
 use super::hosts::Host;
 use super::inventory::Noun;
 use super::services::Service;
-use crate::access::{Access, grant_exists, task_is_visible};
+use crate::access::{Access, fits_handler, grant_exists, has_grant, may_run, task_is_visible};
 use crate::db::schema::{event_handlers, hosts, services};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
@@ -66,14 +66,34 @@ impl Viewer {
         if self.everything {
             return "TRUE".to_owned();
         }
-        let fits = "(g.event_handlers_id IS NULL OR g.event_handlers_id = event_handlers.id) \
-                    AND (g.handler_tag IS NULL OR g.handler_tag = ANY (event_handlers.tags))";
         format!(
             "event_handlers.enabled AND EXISTS (SELECT 1 FROM events_handlers_members e \
              JOIN services_members m ON m.id = e.services_members_id \
              WHERE e.event_handlers_id = event_handlers.id AND NOT e.dropped AND NOT m.dropped AND {})",
-            grant_exists(self.users_id, "m.hosts_id", fits)
+            grant_exists(self.users_id, "m.hosts_id", &fits_handler("event_handlers"))
         )
+    }
+
+    /// The SQL condition that they may run the handler in the row `handler` on the host whose id stands in `column`.
+    pub(super) fn runs(self, handler: &str, column: &str) -> String {
+        may_run(self.users_id, column, handler)
+    }
+
+    /// The SQL condition that a row of `environments` is there for them: a grant of theirs names it, or they see a host
+    /// in it.
+    pub(super) fn sees_environment(self) -> String {
+        let hosts = "FROM environments_members m WHERE m.environments_id = environments.id";
+        self.finds_or_names(hosts, "g.environments_id = environments.id")
+    }
+
+    /// The same for a row of `hostgroups`.
+    pub(super) fn sees_hostgroup(self) -> String {
+        let hosts = "FROM hostgroups_members m WHERE m.hostgroups_id = hostgroups.id";
+        self.finds_or_names(hosts, "g.hostgroups_id = hostgroups.id")
+    }
+
+    fn finds_or_names(self, rows: &str, names: &str) -> String {
+        format!("({} OR {})", self.finds(rows, "m.hosts_id"), has_grant(self.users_id, names))
     }
 
     fn sees_service(self) -> String {
@@ -93,11 +113,8 @@ pub fn names(
     limit: i64,
 ) -> QueryResult<Vec<String>> {
     let seen = match noun {
-        Noun::Environment => viewer
-            .finds("FROM environments_members m WHERE m.environments_id = environments.id", "m.hosts_id"),
-        Noun::Hostgroup => {
-            viewer.finds("FROM hostgroups_members m WHERE m.hostgroups_id = hostgroups.id", "m.hosts_id")
-        }
+        Noun::Environment => viewer.sees_environment(),
+        Noun::Hostgroup => viewer.sees_hostgroup(),
         Noun::Service => viewer.sees_service(),
         Noun::EventHandler => viewer.sees_handler(),
         Noun::Host => viewer.sees_host("hosts.id"),

@@ -11,7 +11,7 @@ use crate::error::{AppError, AppResult};
 use crate::forms::{Fields, Section, Suggestions};
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::{PgConnection, QueryError};
-use selfservice_core::models::inventory::{Complaint, Definition, Noun};
+use selfservice_core::models::inventory::{Complaint, Definition, Noun, Stored};
 use selfservice_core::models::plugins::{PluginRow, ReportedPlugin};
 use selfservice_core::models::visible::{self, Viewer};
 
@@ -47,6 +47,11 @@ impl Read {
     /// What a program brought.
     pub fn of_program(definition: Definition) -> Self {
         Self { definition, complaints: Vec::new(), typed: None }
+    }
+
+    /// What is said about a host, with where it belongs as it was where that is not said.
+    pub fn placed(self, before: Option<&Stored>) -> Self {
+        Self { definition: self.definition.placed(before), ..self }
     }
 
     /// The definition with all complaints: those about its form, and `found`, which is wrong with the definition itself.

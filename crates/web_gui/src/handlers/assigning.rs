@@ -46,13 +46,15 @@ pub async fn add_service(
         .transaction(move |connection| {
             let services_id = Service::named(connection, &name)?.map(|service| service.id);
             let mut desk = Desk::open(connection, &signed)?;
-            let outcome = desk.change_host(&macros, id, |host| {
-                host.services.get_or_insert_default().push(name);
-            })?;
-            if let (Outcome::Done(_), Some(services_id)) = (&outcome, services_id) {
-                desk.assign(id, Assignment::RestoreService { services_id })?;
+            if let Some(refused) = desk.begins_host(id)? {
+                return Ok(refused);
             }
-            Ok(outcome)
+            if let Some(services_id) = services_id
+                && let Some(refused) = desk.assign(id, Assignment::RestoreService { services_id })?
+            {
+                return Ok(refused);
+            }
+            desk.change_host(&macros, id, |host| host.services.get_or_insert_default().push(name))
         })
         .await?;
     answer(id, done)
@@ -168,12 +170,11 @@ async fn assign(
     let refused = state
         .transaction(move |connection| {
             let mut desk = Desk::open(connection, &signed)?;
-            if let Some(refused) = desk.refuses_host(id)? {
+            if let Some(refused) = desk.begins_host(id)? {
                 return Ok(Some(refused));
             }
             let assignment = desk.with(which)?;
-            desk.assign(id, assignment)?;
-            Ok(None)
+            desk.assign(id, assignment)
         })
         .await?;
     match refused {

@@ -149,7 +149,7 @@ pub async fn ask_delete(
     let (stored, dependants) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
-            store::must_edit(connection, &access, noun, Some(id))?;
+            store::must_delete(connection, &access, noun, id)?;
             delete_facts(connection, noun, id)
         })
         .await?;

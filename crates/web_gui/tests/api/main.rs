@@ -1,6 +1,7 @@
 //! The JSON API against a real database, through the real program.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod borders;
 mod common;
 mod creating;
 mod inventory;

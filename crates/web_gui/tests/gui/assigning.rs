@@ -177,3 +177,52 @@ async fn others_assign_nothing() {
     assert_eq!((after, gui.database.sql("SELECT count(*) FROM services_members")), (before, "3".to_owned()));
     assert_eq!(gui.database.sql("SELECT count(*) FROM audit WHERE action = 'host.change.refuse'"), "28");
 }
+
+#[tokio::test]
+async fn an_administrator_of_a_part_gives_what_they_may_run_alone() {
+    let gui = Gui::start();
+    gui.database.sql(&format!(
+        "INSERT INTO grants (users_id, environments_id, verb) SELECT u.id, e.id, 'admin' FROM users u, environments e \
+             WHERE u.name = 'carol' AND e.name = 'staging'; \
+         INSERT INTO services (name, name_key) VALUES ('Disk', 'disk'); \
+         INSERT INTO services_members (hosts_id, services_id, direct) SELECT {}, id, true FROM services WHERE name = 'Disk'; \
+         UPDATE event_handlers SET secrets = '{{TOKEN}}' WHERE name = 'danger'; \
+         DELETE FROM events_handlers_members e USING services_members m \
+             WHERE m.id = e.services_members_id AND m.hosts_id = {} AND e.event_handlers_id = {}",
+        gui.world.web_2, gui.world.web_2, gui.world.slow
+    ));
+    let carol = gui.signed_in(gui.world.carol);
+    let host = format!("/hosts/{}", gui.world.web_2);
+    let disk = format!("{host}/services/{}", id(&gui, "services", "Disk"));
+    let os = format!("{host}/services/{}", gui.world.os);
+    let refused = |answer: Answer, what: &str| {
+        assert_eq!(answer.status, 403, "{what}: {}", answer.text);
+        assert!(answer.text.contains("only those give who administer everything"), "{what}: {}", answer.text);
+    };
+    // She sees 'slow' on the host 'both', and may run it there no more than anything else.
+    refused(carol.press(&format!("{os}/handlers"), "slow").await, "what she runs nowhere");
+    refused(carol.press(&format!("{disk}/handlers"), "danger").await, "what gets secrets");
+    assert_eq!(carol.press(&format!("{disk}/handlers"), "echo").await.status, 303);
+
+    // To take something away and give it back is no way to point it elsewhere.
+    let danger = format!("{os}/handlers/{}", gui.world.danger);
+    gui.database.sql("UPDATE events_handlers_members SET inherited = true, direct = false");
+    assert_eq!(carol.act(&format!("{danger}/drop")).await.status, 303);
+    refused(carol.act(&format!("{danger}/restore")).await, "a handler that gets secrets");
+    gui.database.sql("UPDATE events_handlers_members SET dropped = false");
+    gui.database.sql(
+        "INSERT INTO hostgroups_services SELECT g.id, s.id FROM hostgroups g, services s WHERE g.name = 'web' AND s.name = 'os'; \
+         INSERT INTO services_members_hostgroups SELECT m.id, g.id FROM services_members m JOIN services s ON s.id = m.services_id, hostgroups g \
+         WHERE g.name = 'web' AND s.name = 'os'",
+    );
+    assert_eq!(carol.act(&format!("{os}/drop")).await.status, 303);
+    refused(carol.act(&format!("{os}/restore")).await, "a service with such a handler");
+    refused(carol.press(&format!("{host}/services"), "os").await, "the same service as one of its own");
+    let dropped = "SELECT m.dropped, m.direct FROM services_members m WHERE m.hosts_id = (SELECT id FROM hosts WHERE name = 'web-2') \
+                   AND m.services_id = (SELECT id FROM services WHERE name = 'os')";
+    assert_eq!(gui.database.sql(dropped), "t|f");
+    assert_eq!(gui.database.sql("SELECT count(*) FROM audit WHERE action = 'host.change.refuse'"), "5");
+    let root = gui.signed_in(gui.world.root);
+    assert_eq!(root.act(&format!("{os}/restore")).await.status, 303);
+    assert_eq!(gui.database.sql(dropped), "f|f");
+}

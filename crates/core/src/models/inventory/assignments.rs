@@ -1,5 +1,7 @@
 //! What one host has beside its templates: a handler of its own, or something inherited that it does without.
 
+use super::borders::Border;
+use super::save::{EditError, Editor};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -66,10 +68,24 @@ const DROP_SERVICE: &str = "UPDATE services_members SET direct = false, dropped 
 const RESTORE_SERVICE: &str = "UPDATE services_members SET dropped = false \
      WHERE hosts_id = $1 AND services_id = $2 AND $3 = 0 AND dropped";
 
+/// Makes the change. False: it was so already, or the host has no such service. Call it in a transaction, which the
+/// caller's audit row belongs to, and after [`super::try_lock`]; where it is refused, nothing of it is left.
+pub fn assign(
+    connection: &mut PgConnection,
+    editor: Editor<'_>,
+    hosts_id: i64,
+    assignment: Assignment,
+) -> Result<bool, EditError> {
+    connection.transaction(|connection| {
+        let border = Border::around(connection, editor, Some(hosts_id))?;
+        let made = assignment.make(connection, hosts_id)?;
+        border.keeps(connection, hosts_id)?;
+        Ok(made)
+    })
+}
+
 impl Assignment {
-    /// Makes the change. False: it was so already, or the host has no such service. Call it in a transaction, which the
-    /// caller's audit row belongs to, and after [`super::lock`].
-    pub fn make(self, connection: &mut PgConnection, hosts_id: i64) -> QueryResult<bool> {
+    fn make(self, connection: &mut PgConnection, hosts_id: i64) -> QueryResult<bool> {
         let (services_id, event_handlers_id) = self.target();
         let mut run = |sql: &str| {
             diesel::sql_query(sql)

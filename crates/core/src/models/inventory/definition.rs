@@ -108,6 +108,20 @@ impl Definition {
         self
     }
 
+    /// A host with all that says where it belongs: what is absent is as it was before.
+    #[must_use]
+    pub fn placed(mut self, before: Option<&Stored>) -> Self {
+        if let Self::Host(row) = &mut self {
+            let old = match before.map(|stored| &stored.definition) {
+                Some(Self::Host(old)) => (old.environments.clone(), old.hostgroups.clone()),
+                _ => (None, None),
+            };
+            row.environments.get_or_insert_with(|| old.0.unwrap_or_default());
+            row.hostgroups.get_or_insert_with(|| old.1.unwrap_or_default());
+        }
+        self
+    }
+
     /// As the only object of a load.
     pub(super) fn into_inventory(self) -> Inventory {
         let mut inventory = Inventory::default();

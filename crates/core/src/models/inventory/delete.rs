@@ -62,7 +62,7 @@ fn active(connection: &mut PgConnection, noun: Noun, id: i64) -> QueryResult<i64
 }
 
 /// Deletes the object if it is still what its editor saw, and gives what was deleted. Call it in a transaction and after
-/// [`super::lock`].
+/// [`super::try_lock`].
 pub fn delete(
     connection: &mut PgConnection,
     noun: Noun,

@@ -7,6 +7,7 @@
 //! object ([`save`]) goes the same way.
 
 mod assignments;
+mod borders;
 mod changes;
 mod complaints;
 mod copies;
@@ -18,7 +19,7 @@ mod rows;
 mod save;
 mod stage;
 
-pub use assignments::{Assignment, Joining};
+pub use assignments::{Assignment, Joining, assign};
 pub use changes::{Change, Changes};
 pub use complaints::Complaint;
 pub use copies::Copies;
@@ -27,7 +28,8 @@ pub use delete::{Dependant, delete, dependants};
 pub use known::{Known, known};
 pub use pending::{Pending, PendingHost};
 pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team};
-pub use save::{EditError, Editor, Saved, Target, apply, check, lock, save};
+pub use save::{EditError, Editor, Saved, Target, apply, check, save};
+pub use stage::{try_lock, try_lock_all};
 
 use crate::text_enum::text_enum;
 use diesel::pg::PgConnection;

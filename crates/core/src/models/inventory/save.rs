@@ -1,8 +1,10 @@
 //! Making and changing one object: checked, compared with what the editor saw, and written as a load writes it.
 
+use super::borders::{self, Border};
 use super::complaints::Complaint;
 use super::definition::{Definition, Stored, unreadable};
 use super::{Changes, Copies, Noun, copies, known, stage};
+use crate::access::Access;
 use crate::config::MacroFile;
 use crate::models::visible::{self, Viewer};
 use crate::names;
@@ -31,6 +33,8 @@ pub enum Target<'a> {
 pub struct Editor<'a> {
     /// What is there for them.
     pub viewer: Viewer,
+    /// What they may do; a host that is changed is theirs.
+    pub access: &'a Access,
     /// Author of the revisions that are written.
     pub name: &'a str,
 }
@@ -53,6 +57,9 @@ pub enum EditError {
     /// These must be mended.
     #[error("some fields cannot be accepted")]
     Complaints(Vec<Complaint>),
+    /// These only those may change who administer everything.
+    #[error("the editor has no right to that")]
+    Forbidden(Vec<Complaint>),
     /// The database failed.
     #[error(transparent)]
     Query(#[from] diesel::result::Error),
@@ -69,13 +76,8 @@ pub struct Saved {
     pub copies: Copies,
 }
 
-/// Waits until no load and no other editor changes the inventory, and keeps them out until the transaction ends.
-pub fn lock(connection: &mut PgConnection) -> QueryResult<()> {
-    stage::lock(connection)
-}
-
 /// Writes a whole definition: an absent field of a present object stays what it is. Call it in a transaction, which
-/// the caller's audit row belongs to, and after [`lock`].
+/// the caller's audit row belongs to, and after [`super::try_lock`]; where it is refused, nothing of it is left.
 ///
 /// A host gets the copies of its templates at once; a template that changes is not applied to those that have it
 /// already: see [`apply`].
@@ -90,11 +92,16 @@ pub fn save(
         Target::New => None,
         Target::Present { id, version } => Some(seen(connection, definition.noun(), id, version)?),
     };
-    let definition = definition.normalised();
-    let own_name = before.as_ref().map(|stored| stored.definition.name());
-    let complaints = check(connection, macros, editor.viewer, &definition, own_name)?;
+    let definition = definition.normalised().placed(before.as_ref());
+    let complaints = check(connection, macros, editor, before.as_ref(), &definition)?;
     if !complaints.is_empty() {
         return Err(EditError::Complaints(complaints));
+    }
+    if let Definition::Host(host) = &definition {
+        let forbidden = borders::forbidden(connection, editor, before.as_ref(), host)?;
+        if !forbidden.is_empty() {
+            return Err(EditError::Forbidden(forbidden));
+        }
     }
     let (noun, name) = (definition.noun(), definition.name().to_owned());
     if let Some(before) = &before {
@@ -102,15 +109,24 @@ pub fn save(
         if differences(Some(&before.definition), &definition)?.is_empty() {
             return Ok(Saved { id: before.id, changes: BTreeMap::new(), copies: Copies::default() });
         }
-        rename(connection, before, &name)?;
     }
-    let definition = without_unchanged_lists(definition, before.as_ref());
-    let is_host = noun == Noun::Host;
-    let copies = load(connection, definition, editor.name, is_host)?.copies;
-    let id = id_of(connection, noun, &name)?;
-    let after = Stored::find(connection, noun, id)?.ok_or(EditError::Gone)?;
-    let changes = differences(before.as_ref().map(|stored| &stored.definition), &after.definition)?;
-    Ok(Saved { id, changes, copies })
+    connection.transaction(|connection| {
+        if let Some(before) = &before {
+            rename(connection, before, &name)?;
+        }
+        let is_host = noun == Noun::Host;
+        let border =
+            Border::around(connection, editor, before.as_ref().filter(|_| is_host).map(|host| host.id))?;
+        let definition = without_unchanged_lists(definition, before.as_ref());
+        let copies = load(connection, definition, editor.name, is_host)?.copies;
+        let id = id_of(connection, noun, &name)?;
+        if is_host {
+            border.keeps(connection, id)?;
+        }
+        let after = Stored::find(connection, noun, id)?.ok_or(EditError::Gone)?;
+        let changes = differences(before.as_ref().map(|stored| &stored.definition), &after.definition)?;
+        Ok(Saved { id, changes, copies })
+    })
 }
 
 /// Gives what a template says to all hosts that have it: the members of a host group, or the hosts of a service.
@@ -130,16 +146,21 @@ pub(super) fn seen(
     if stored.version()? == version { Ok(stored) } else { Err(EditError::Stale(Box::new(stored))) }
 }
 
-/// What is wrong with the definition, by itself and among the others that its editor sees. `own_name` is the name that the
-/// object has already.
+/// What is wrong with the definition, by itself and among the others that its editor sees. `own` is what the object is
+/// now, if it is there.
 pub fn check(
     connection: &mut PgConnection,
     macros: &MacroFile,
-    viewer: Viewer,
+    editor: Editor<'_>,
+    own: Option<&Stored>,
     definition: &Definition,
-    own_name: Option<&str>,
 ) -> QueryResult<Vec<Complaint>> {
-    let mut complaints = name_complaints(connection, definition, own_name)?;
+    let mut complaints = name_complaints(connection, editor.viewer, own, definition)?;
+    if let Definition::Host(host) = definition {
+        let taken = borders::taken(connection, editor, own, host)?;
+        let told = !complaints.is_empty();
+        complaints.extend(taken.into_iter().filter(|complaint| !told || complaint.field != "name"));
+    }
     complaints.extend(match definition {
         Definition::Environment(row) => row.complaints(),
         Definition::EventHandler(row) => row.complaints(macros),
@@ -148,7 +169,7 @@ pub fn check(
         Definition::Host(row) => row.complaints(),
     });
     for (field, noun, names) in references(definition) {
-        complaints.extend(missing(connection, viewer, field, noun, &names)?);
+        complaints.extend(missing(connection, editor.viewer, field, noun, &names)?);
     }
     Ok(complaints)
 }
@@ -173,30 +194,37 @@ fn references(definition: &Definition) -> Vec<(&'static str, Noun, Vec<&str>)> {
     }
 }
 
-/// The name must be allowed, free, and unlike every other.
+/// The name must be allowed, free, and unlike every other. What the viewer does not see is not called by its name.
 fn name_complaints(
     connection: &mut PgConnection,
+    viewer: Viewer,
+    own: Option<&Stored>,
     definition: &Definition,
-    own_name: Option<&str>,
 ) -> QueryResult<Vec<Complaint>> {
     let (noun, name) = (definition.noun(), definition.name());
     let key = match names::key(name) {
         Ok(key) => key,
         Err(why) => return Ok(vec![Complaint::new("name", format!("the name {why}"))]),
     };
-    let others = known(connection, noun, &[name], &[&key])?;
-    let complaint = |other: super::Known| {
-        let text = if other.name == name {
+    let own_name = own.map(|own| own.definition.name());
+    let others: Vec<String> = known(connection, noun, &[name], &[&key])?
+        .into_iter()
+        .map(|other| other.name)
+        .filter(|other| Some(other.as_str()) != own_name)
+        .collect();
+    let asked: Vec<&str> = others.iter().map(String::as_str).collect();
+    let seen = visible::names(connection, viewer, noun, Some(&asked), i64::MAX)?;
+    let complaint = |other: &String| {
+        let text = if !seen.contains(other) {
+            format!("the name '{name}' is taken, or too much like one that is")
+        } else if other == name {
             format!("another {noun} is called '{name}' already")
         } else {
-            format!(
-                "the name looks like the {noun} '{}'; choose names that people can tell apart",
-                other.name
-            )
+            format!("the name looks like the {noun} '{other}'; choose names that people can tell apart")
         };
         Complaint::new("name", text)
     };
-    Ok(others.into_iter().filter(|other| Some(other.name.as_str()) != own_name).map(complaint).collect())
+    Ok(others.iter().map(complaint).collect())
 }
 
 /// Complains about names of what is not there for the editor.

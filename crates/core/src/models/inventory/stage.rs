@@ -11,8 +11,12 @@ use serde::Serialize;
 /// So many rows go to the server at once: few enough that a large inventory does not stand in memory twice.
 const ROWS: usize = 5_000;
 
-/// Loads exclude each other: two that change the same templates would wait for each other's rows, or deadlock.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7305803399052)";
+/// Loads exclude each other and all editors: two that change the same templates would wait for each other's rows, or
+/// deadlock.
+const LOAD: &str = "7305803399052";
+
+/// Editors take turns, which are short.
+const TURN: &str = "SELECT pg_advisory_xact_lock(7305803399053)";
 
 /// A load of 100,000 hosts takes longer than a page may.
 const TIMEOUT: &str = "SET LOCAL statement_timeout = '15min'";
@@ -31,7 +35,27 @@ pub(super) fn allow_time(connection: &mut PgConnection) -> QueryResult<()> {
 
 /// Excludes every other load and editor until the transaction ends.
 pub(super) fn lock(connection: &mut PgConnection) -> QueryResult<()> {
-    connection.batch_execute(LOCK)
+    connection.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOAD})"))
+}
+
+/// Keeps loads and other editors out until the transaction ends. False: a load is running or about to, and nobody waits
+/// for it with a connection in their hands.
+pub fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
+    let free = is_free(connection, "pg_try_advisory_xact_lock_shared")?;
+    if free {
+        connection.batch_execute(TURN)?;
+    }
+    Ok(free)
+}
+
+/// As [`try_lock`], for what takes as long as a load and keeps editors out like one.
+pub fn try_lock_all(connection: &mut PgConnection) -> QueryResult<bool> {
+    is_free(connection, "pg_try_advisory_xact_lock")
+}
+
+fn is_free(connection: &mut PgConnection, lock: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(&format!("{lock}({LOAD})")))
+        .get_result(connection)
 }
 
 /// Makes the tables and fills them.
