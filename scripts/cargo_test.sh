@@ -1,10 +1,14 @@
 #!/bin/sh
 # All tests of the workspace, real services included. The programs are built first, because tests start them. The last
-# line counts the tests of all binaries together.
+# line counts the tests of all binaries together. Most tests wait for other processes most of the time, so there are two
+# for each processor; RUST_TEST_THREADS=N says otherwise.
 set -eu
 . "$(dirname "$0")/lib.sh"
 enter_checkout
 . scripts/check_rust.sh
+
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+export RUST_TEST_THREADS
 
 cargo build --locked --workspace --bins
 

@@ -10,7 +10,7 @@ use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 use crate::chromedriver::Chromedriver;
 
 /// Long enough for a loaded machine, and never the measure of anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Browser {
     // Dropped first: it ends the session, which ends the browser.
@@ -55,7 +55,7 @@ impl Browser {
                 let page = self.try_js("const root = document.querySelector('selfservice-popup')?.shadowRoot;
                     return [document.title, root?.querySelector('.popup').innerText ?? document.body.innerText,
                       [...(root ?? document).querySelectorAll('input')].map((one) => one.value)]", vec![]).await;
-                panic!("waited for 30 s, but never: {what}\nlast: {seen:?}\npage: {page:?}");
+                panic!("waited for a minute, but never: {what}\nlast: {seen:?}\npage: {page:?}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -73,7 +73,7 @@ async fn the_start_page_follows_what_happens() {
     let id = answer["task"]["id"].as_str().unwrap().to_owned();
     let running = "const pill = document.querySelector('.pill.running [data-seconds]'); return pill && pill.textContent";
     let first = browser.until("it runs", running, vec![]).await;
-    let later = "const pill = document.querySelector('.pill.running [data-seconds]'); return pill && pill.textContent > arguments[0]";
+    let later = "const pill = document.querySelector('.pill.running [data-seconds]'); return pill && pill.textContent !== arguments[0]";
     browser.until("its time goes on", later, vec![first]).await;
     let link = format!("a[href='/tasks/{id}']");
     browser.js("document.querySelector(arguments[0]).focus()", vec![json!(link)]).await;
