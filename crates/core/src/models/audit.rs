@@ -1,6 +1,7 @@
 //! The audit log: written in the transaction that does what it tells.
 
 use crate::db::schema::audit;
+use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -34,12 +35,114 @@ impl NewAudit<'_> {
     }
 }
 
+/// A row of `audit`.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = audit, check_for_backend(diesel::pg::Pg))]
+pub struct AuditRow {
+    /// Number; grows, with gaps.
+    pub id: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who, if it was a user of ours: their id, though they may have been deleted since.
+    pub users_id: Option<i64>,
+    /// Who, in words.
+    pub actor: String,
+    /// How they proved it.
+    pub identity: String,
+    /// From where; may be empty.
+    pub address: String,
+    /// What.
+    pub action: String,
+    /// To what; may be empty.
+    pub object: String,
+    /// The task, where there is one.
+    pub task_id: Option<Uuid>,
+    /// More.
+    pub detail: serde_json::Value,
+}
+
+/// Where a page of the log ends and the next one begins: time and number of its last row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditPlace {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Which of those at this moment.
+    pub id: i64,
+}
+
+/// What is searched for in the log; empty means any.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Name of who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// What it was done to begins with this.
+    pub object: String,
+    /// At this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub until: Option<DateTime<Utc>>,
+    /// Only what is older than this place.
+    pub before: Option<AuditPlace>,
+}
+
+impl AuditRow {
+    /// The rows that fit, newest first. Every filter has an index that ends with time and number.
+    pub fn page(connection: &mut PgConnection, filter: &AuditFilter, limit: i64) -> QueryResult<Vec<Self>> {
+        let mut query = audit::table.into_boxed::<diesel::pg::Pg>();
+        if !filter.actor.is_empty() {
+            query = query.filter(audit::actor.eq(filter.actor.clone()));
+        }
+        if !filter.action.is_empty() {
+            query = query.filter(audit::action.eq(filter.action.clone()));
+        }
+        if !filter.object.is_empty() {
+            let last = format!("{}{}", filter.object, char::MAX);
+            query = query.filter(audit::object.ge(filter.object.clone())).filter(audit::object.lt(last));
+        }
+        if let Some(moment) = filter.from {
+            query = query.filter(audit::at.ge(moment));
+        }
+        if let Some(moment) = filter.until {
+            query = query.filter(audit::at.lt(moment));
+        }
+        if let Some(AuditPlace { at, id }) = filter.before {
+            query = query.filter(audit::at.le(at)).filter(audit::at.lt(at).or(audit::id.lt(id)));
+        }
+        query
+            .order((audit::at.desc(), audit::id.desc()))
+            .limit(limit)
+            .select(Self::as_select())
+            .load(connection)
+    }
+
+    /// Every action that the log knows, by name, found by skipping along the index.
+    pub fn actions(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
+        let rows: Vec<ActionName> = diesel::sql_query(
+            "WITH RECURSIVE known AS ( \
+                 (SELECT action FROM audit ORDER BY action LIMIT 1) UNION ALL \
+                 SELECT (SELECT a.action FROM audit a WHERE a.action > k.action ORDER BY a.action LIMIT 1) \
+                 FROM known k WHERE k.action IS NOT NULL \
+             ) SELECT action FROM known WHERE action IS NOT NULL",
+        )
+        .load(connection)?;
+        Ok(rows.into_iter().map(|row| row.action).collect())
+    }
+}
+
+#[derive(QueryableByName)]
+struct ActionName {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    action: String,
+}
+
 /// One line of the log, for a page.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = audit, check_for_backend(diesel::pg::Pg))]
 pub struct AuditEntry {
     /// When.
-    pub at: chrono::DateTime<chrono::Utc>,
+    pub at: DateTime<Utc>,
     /// Who.
     pub actor: String,
     /// What.

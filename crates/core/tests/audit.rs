@@ -1,0 +1,121 @@
+//! The audit log: that a search of a long one reads few rows, and that nobody can change it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use selfservice_core::db::{DbError, PgConnection};
+use selfservice_core::models::audit::{AuditFilter, AuditPlace, AuditRow};
+use test_support::TestDatabase;
+
+const ROWS: i64 = 200_000;
+/// The end of the time that the rows are about.
+const END: &str = "2026-11-01T00:00:00Z";
+
+#[derive(QueryableByName)]
+struct Reads {
+    #[diesel(sql_type = BigInt)]
+    scans: i64,
+    #[diesel(sql_type = BigInt)]
+    fetched: i64,
+}
+
+fn reads(connection: &mut PgConnection) -> QueryResult<Reads> {
+    diesel::sql_query(
+        "SELECT coalesce(sum(seq_scan), 0)::bigint AS scans, coalesce(sum(idx_tup_fetch), 0)::bigint AS fetched \
+         FROM pg_stat_xact_user_tables WHERE relname = 'audit'",
+    )
+    .get_result(connection)
+}
+
+#[test]
+fn a_search_of_a_long_log_reads_few_rows() {
+    let database = TestDatabase::new();
+    database.sql(&format!(
+        "INSERT INTO audit (at, actor, identity, action, object) \
+         SELECT '{END}'::timestamptz - (({ROWS} - n) * interval '1 minute'), \
+             CASE WHEN n % 1000 = 0 THEN 'rare' ELSE 'user ' || n % 50 END, 'password', \
+             CASE WHEN n % 5000 = 0 THEN 'grant.add' ELSE (ARRAY['task.create', 'task.cancel', 'session.create'])[n % 3 + 1] END, \
+             'object ' || n FROM generate_series(1, {ROWS}) n; ANALYZE audit"
+    ));
+    let end: DateTime<Utc> = END.parse().unwrap();
+    let early = end - TimeDelta::minutes(ROWS - 1000);
+    let cases = [
+        ("all", AuditFilter::default(), 50),
+        ("one person", AuditFilter { actor: "rare".to_owned(), ..AuditFilter::default() }, 50),
+        ("one action", AuditFilter { action: "grant.add".to_owned(), ..AuditFilter::default() }, 40),
+        ("an object", AuditFilter { object: "object 19999".to_owned(), ..AuditFilter::default() }, 11),
+        ("long ago", AuditFilter { until: Some(early), ..AuditFilter::default() }, 50),
+        (
+            "one person long ago",
+            AuditFilter {
+                actor: "rare".to_owned(),
+                until: Some(early + TimeDelta::days(90)),
+                ..AuditFilter::default()
+            },
+            50,
+        ),
+        ("nobody", AuditFilter { actor: "nobody".to_owned(), ..AuditFilter::default() }, 0),
+        (
+            "a page in the middle",
+            AuditFilter {
+                before: Some(AuditPlace { at: end - TimeDelta::minutes(100_000), id: 1 }),
+                ..AuditFilter::default()
+            },
+            50,
+        ),
+    ];
+    for (what, filter, expected) in cases {
+        let (found, reads) = database
+            .pool()
+            .transaction::<_, DbError>(|connection| {
+                let before = reads(connection)?;
+                let found = AuditRow::page(connection, &filter, 50)?;
+                let after = reads(connection)?;
+                Ok((
+                    found,
+                    Reads { scans: after.scans - before.scans, fetched: after.fetched - before.fetched },
+                ))
+            })
+            .unwrap();
+        assert_eq!(found.len(), expected, "{what}");
+        assert!(found.is_sorted_by(|a, b| (a.at, a.id) > (b.at, b.id)), "{what}");
+        assert_eq!(reads.scans, 0, "{what}: the whole log was read");
+        assert!(reads.fetched <= 200, "{what}: {} rows were read", reads.fetched);
+    }
+    let actions = database.pool().transaction::<_, DbError>(|connection| {
+        let before = reads(connection)?.scans;
+        let actions = AuditRow::actions(connection)?;
+        Ok((actions, reads(connection)?.scans - before))
+    });
+    let known = ["grant.add", "session.create", "task.cancel", "task.create"].map(str::to_owned).to_vec();
+    assert_eq!(actions.unwrap(), (known, 0));
+}
+
+#[test]
+fn the_role_that_owns_the_log_can_only_read_it_and_add_to_it() {
+    let database = TestDatabase::new();
+    database.sql("INSERT INTO audit (actor, identity, action) VALUES ('a', 'system', 'x.y')");
+    let role = format!("keeper_{}", std::process::id());
+    database.sql(&format!(
+        "CREATE ROLE {role}; ALTER TABLE audit OWNER TO {role}; GRANT USAGE ON SCHEMA public TO {role}"
+    ));
+    let tries = ["UPDATE audit SET actor = 'b'", "DELETE FROM audit", "TRUNCATE audit"];
+    // What is refused: by the privilege to the owner, by the trigger to a superuser.
+    for (who, words) in [(role.as_str(), "permission denied"), ("NONE", "append-only")] {
+        for statement in tries {
+            let refused = format!(
+                "SET ROLE {who}; DO $$ BEGIN {statement}; RAISE 'done'; EXCEPTION WHEN OTHERS THEN \
+                 IF SQLERRM NOT LIKE '%{words}%' THEN RAISE; END IF; END $$"
+            );
+            database.sql(&refused);
+        }
+    }
+    database.sql(&format!(
+        "SET ROLE {role}; INSERT INTO audit (actor, identity, action) VALUES ('b', 'system', 'x.y')"
+    ));
+    assert_eq!(
+        database.sql(&format!("SET ROLE {role}; SELECT count(*) FROM audit")).lines().last(),
+        Some("2")
+    );
+    database.sql(&format!("ALTER TABLE audit OWNER TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"));
+}
