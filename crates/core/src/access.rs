@@ -13,6 +13,10 @@
 //!   inventory, which hosts share, is changed by those whose `admin` grant has no restriction.
 //! - A disabled user has no grants. An API token never allows more than its own verb.
 
+mod why;
+
+pub use why::{Lack, Question, Weighed, Why};
+
 use crate::db::schema::{grants, teams_members, users};
 use crate::models::event_handlers::{EventHandler, Risk};
 use crate::models::hosts::Placement;
@@ -143,6 +147,12 @@ impl Access {
     /// Whether there are hosts that the person may change, or could make.
     pub fn administers_some(&self) -> bool {
         self.administrating().next().is_some()
+    }
+
+    /// The strongest verb of any grant, within the token's; `None`: no right at all.
+    pub fn strongest(&self) -> Option<Verb> {
+        let verb = self.grants.iter().map(|grant| grant.verb).max()?;
+        Some(self.ceiling.map_or(verb, |ceiling| verb.min(ceiling)))
     }
 
     fn administrating(&self) -> impl Iterator<Item = &Grant> {

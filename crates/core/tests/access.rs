@@ -1,7 +1,7 @@
 //! Who may do what: the one decision, against real rows.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use selfservice_core::access::{Access, Confirmation, Verb, effective_risk};
+use selfservice_core::access::{Access, Confirmation, Question, Verb, effective_risk};
 use selfservice_core::db::DbError;
 use selfservice_core::models::event_handlers::{EventHandler, Risk};
 use selfservice_core::models::hosts::{Host, Placement};
@@ -173,4 +173,67 @@ fn a_grant_for_one_handler_shows_no_runs_of_another() {
     assert!(!access.may_see_task(&placement, Some(&case.handler(warning))));
     assert!(!access.may_see_task(&placement, None));
     assert!(case.access(case.world.alice, None).may_see_task(&placement, None));
+}
+
+/// The answer of `why` for one person, in short: granted, environments that lack, grants that count.
+fn why(case: &Case, user: i64, host: i64, handler: Option<i64>, verb: Verb) -> (bool, Vec<String>, usize) {
+    let (placement, handler) = (case.placement(host), handler.map(|id| case.handler(id)));
+    let question = Question { verb, placement: &placement, handler: handler.as_ref() };
+    let answer = case.database.pool().run::<_, DbError>(|c| Ok(question.why(c, user)?)).unwrap();
+    let counting = answer.weighed.iter().filter(|one| one.lacks.is_empty()).count();
+    (answer.may, answer.missing_in, counting)
+}
+
+#[test]
+fn the_explanation_follows_the_decision() {
+    let case = Case::new();
+    let World { web_1, both, ok, slow, alice, bob, dave, root, .. } = case.world;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(why(&case, alice, web_1, Some(ok), Verb::Run), (true, vec![], 1));
+    assert_eq!(why(&case, alice, both, Some(ok), Verb::Run), (false, names(&["staging"]), 1));
+    assert_eq!(why(&case, alice, both, Some(ok), Verb::See), (true, vec![], 1));
+    assert_eq!(why(&case, bob, web_1, Some(ok), Verb::Run), (false, names(&["production"]), 0));
+    assert_eq!(why(&case, dave, both, None, Verb::See), (false, names(&["production", "staging"]), 0));
+    assert_eq!(why(&case, root, both, None, Verb::Admin), (true, vec![], 1));
+
+    // Grants of every shape, for a person and a team: what is explained is what is decided.
+    case.database.sql(
+        "UPDATE event_handlers SET tags = '{night}' WHERE name = 'ok'; \
+         INSERT INTO teams (name, name_key) VALUES ('t', 't'); \
+         INSERT INTO teams_members SELECT t.id, u.id FROM teams t, users u WHERE u.name = 'dave'; \
+         INSERT INTO hosts (name, name_key, address) VALUES ('nowhere', 'nowhere', 'x')",
+    );
+    let nowhere = case.database.sql("SELECT id FROM hosts WHERE name = 'nowhere'").parse().unwrap();
+    let shapes = [
+        "(users_id, verb) SELECT id, 'run' FROM users WHERE name = 'dave'",
+        "(teams_id, environments_id, verb) SELECT t.id, e.id, 'admin' FROM teams t, environments e WHERE e.name = 'staging'",
+        "(users_id, hostgroups_id, verb) SELECT u.id, g.id, 'run' FROM users u, hostgroups g WHERE u.name = 'dave'",
+        "(users_id, handler_tag, verb) SELECT id, 'night', 'run' FROM users WHERE name = 'dave'",
+        "(users_id, event_handlers_id, verb) SELECT u.id, h.id, 'admin' FROM users u, event_handlers h WHERE u.name = 'dave' AND h.name = 'slow'",
+        "(teams_id, environments_id, handler_tag, verb) SELECT t.id, e.id, 'other', 'run' FROM teams t, environments e",
+    ];
+    for shape in shapes {
+        case.database.sql("DELETE FROM grants WHERE users_id = (SELECT id FROM users WHERE name = 'dave') OR teams_id IS NOT NULL");
+        case.database.sql(&format!("INSERT INTO grants {shape}"));
+        for host in [web_1, case.world.web_2, both, nowhere] {
+            for handler in [ok, slow] {
+                for verb in [Verb::See, Verb::Run] {
+                    let decided =
+                        case.access(dave, None).may(verb, &case.placement(host), &case.handler(handler));
+                    let (may, missing, counting) = why(&case, dave, host, Some(handler), verb);
+                    assert_eq!(may, decided, "{shape}");
+                    assert_eq!(may, missing.is_empty() && counting > 0, "{shape}: {missing:?}, {counting}");
+                    let (placement, handler) = (case.placement(host), case.handler(handler));
+                    let question = Question { verb, placement: &placement, handler: Some(&handler) };
+                    let people =
+                        case.database.pool().run::<_, DbError>(|c| Ok(question.who_may(c)?)).unwrap();
+                    assert_eq!(people.iter().any(|(id, _)| *id == dave), decided, "{shape}: {people:?}");
+                }
+            }
+        }
+    }
+    case.database.sql("UPDATE users SET disabled = true");
+    let placement = case.placement(web_1);
+    let question = Question { verb: Verb::See, placement: &placement, handler: None };
+    assert!(case.database.pool().run::<_, DbError>(|c| Ok(question.who_may(c)?)).unwrap().is_empty());
 }

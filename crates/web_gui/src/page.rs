@@ -30,6 +30,8 @@ pub struct Page {
     pub theme: String,
     /// The signed-in person; without one the page has no menu.
     pub viewer: Option<String>,
+    /// Whether the menu has what administrators have.
+    pub administers: bool,
     /// For the sign-out form.
     pub csrf_token: String,
 }
@@ -47,6 +49,7 @@ impl Page {
             section,
             theme: theme(request.query_string()).to_owned(),
             viewer: signed.map(|signed| signed.user.display_name().to_owned()),
+            administers: signed.is_some_and(|signed| signed.administers),
             csrf_token: signed.map_or_else(String::new, |signed| signed.csrf_token.clone()),
         }
     }

@@ -3,8 +3,8 @@
 use crate::editors::EDITED;
 use crate::error::AppError;
 use crate::handlers::{
-    assets, assigning, editing, environments, event_handlers, health, hostgroups, hosts, managers, popup,
-    revisions, services, sign_in, start, tasks, trying,
+    account, assets, assigning, audit, editing, environments, event_handlers, grants, health, hostgroups,
+    hosts, managers, popup, revisions, services, sign_in, start, tasks, teams, trying, users, why,
 };
 use crate::{api, body};
 use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
@@ -18,6 +18,7 @@ pub fn routes(config: &mut ServiceConfig) {
     limits(config);
     editing_routes(config);
     assigning_routes(config);
+    rights_routes(config);
     config
         .route("/", get().to(start::show))
         .service(resource("/signin").route(get().to(sign_in::form)).route(post().to(sign_in::submit)))
@@ -124,6 +125,34 @@ fn assigning_routes(config: &mut ServiceConfig) {
                 .route(get().to(assigning::ask_join))
                 .route(post().to(assigning::join)),
         );
+}
+
+/// Users, teams, grants, one's own account, and what was done.
+fn rights_routes(config: &mut ServiceConfig) {
+    config
+        .route("/users", get().to(users::list))
+        .route("/users/{id}", get().to(users::show))
+        .route("/users/{id}/disable", post().to(users::disable))
+        .route("/users/{id}/enable", post().to(users::enable))
+        .route("/users/{id}/password", post().to(users::set_password))
+        .route("/users/{id}/sessions/end", post().to(users::end_sessions))
+        .route("/users/{id}/sessions/{session}/end", post().to(users::end_session))
+        .route("/users/{id}/tokens/{token}/revoke", post().to(users::revoke_token))
+        .route("/teams", get().to(teams::list))
+        .route("/teams/{id}", get().to(teams::show))
+        .route("/grants", get().to(grants::list))
+        .service(resource("/grants/new").route(get().to(grants::ask)).route(post().to(grants::give)))
+        .service(
+            resource("/grants/{id}/delete").route(get().to(grants::ask_take)).route(post().to(grants::take)),
+        )
+        .route("/rights", get().to(why::show))
+        .route("/account", get().to(account::show))
+        .route("/account/password", post().to(account::change_password))
+        .route("/account/sessions/end", post().to(account::end_sessions))
+        .route("/account/sessions/{id}/end", post().to(account::end_session))
+        .route("/account/tokens", post().to(account::make_token))
+        .route("/account/tokens/{id}/revoke", post().to(account::revoke_token))
+        .route("/audit", get().to(audit::list));
 }
 
 /// The number in an address.

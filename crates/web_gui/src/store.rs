@@ -49,6 +49,18 @@ impl<'a> Desk<'a> {
         Ok(Self { connection, signed, access, viewer, alone: false })
     }
 
+    /// The same for what `noun` is about. Users and teams are changed also while a load holds the inventory: their editors
+    /// keep out only each other, and what somebody may is looked at when it is their turn.
+    pub fn of(noun: Noun, connection: &'a mut PgConnection, signed: &'a Signed) -> AppResult<Self> {
+        let about_rights = matches!(noun, Noun::Team | Noun::User | Noun::Grant);
+        // Who is refused waits for nobody.
+        if !about_rights || !signed.access(connection)?.is_admin() {
+            return Self::open(connection, signed);
+        }
+        inventory::lock_rights(connection)?;
+        Ok(Self { alone: true, ..Self::open(connection, signed)? })
+    }
+
     /// Makes a new object, or changes the one with this id and version.
     pub fn save(
         &mut self,
@@ -105,7 +117,8 @@ impl<'a> Desk<'a> {
             self.note_refusal(noun, Some(id))?;
             return Ok(Outcome::Refused(vec![Complaint::new("", NO_DELETION)]));
         }
-        match inventory::delete(self.connection, noun, id, version) {
+        let editor = editor(&self.access, self.viewer, self.signed);
+        match inventory::delete(self.connection, editor, noun, id, version) {
             Ok(stored) => {
                 let action = format!("{}.delete", editors::audit_word(noun));
                 let mut audit = self.signed.audit(&action, stored.definition.name());

@@ -23,6 +23,8 @@ pub struct ApiToken {
     pub users_id: i64,
     /// The strongest verb that it may use, whatever its user may.
     pub verb: Verb,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
     /// It is refused afterwards.
     pub expires_at: DateTime<Utc>,
     /// When it was used last, to the minute.
@@ -99,6 +101,26 @@ impl ApiToken {
             .limit(10_000)
             .select((Self::as_select(), users::name))
             .load(connection)
+    }
+
+    /// The tokens of a user, the newest first; at most 200.
+    pub fn of_user(connection: &mut PgConnection, users_id: i64) -> QueryResult<Vec<Self>> {
+        api_tokens::table
+            .filter(api_tokens::users_id.eq(users_id))
+            .order((api_tokens::created_at.desc(), api_tokens::id))
+            .limit(200)
+            .select(Self::as_select())
+            .load(connection)
+    }
+
+    /// The token with this id and its owner.
+    pub fn find(connection: &mut PgConnection, id: &str) -> QueryResult<Option<(Self, User)>> {
+        api_tokens::table
+            .inner_join(users::table)
+            .filter(api_tokens::id.eq(id))
+            .select((Self::as_select(), User::as_select()))
+            .first(connection)
+            .optional()
     }
 
     /// Takes the token back. False: there is no such token.

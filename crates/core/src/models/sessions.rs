@@ -89,6 +89,55 @@ impl NewSession<'_> {
     }
 }
 
+/// A session as its owner recognises it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(Pg))]
+pub struct ListedSession {
+    /// Primary key; no secret.
+    pub id: Uuid,
+    /// How they proved who they are.
+    pub identity: Identity,
+    /// From where they signed in.
+    pub address: String,
+    /// The browser, in its own words.
+    pub user_agent: String,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// When it was used last, to the minute.
+    pub last_seen_at: DateTime<Utc>,
+    /// It ends then at the latest.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl ListedSession {
+    /// The sessions of a user that still count, the last used first; at most 200.
+    pub fn of_user(connection: &mut PgConnection, users_id: i64, idle: Duration) -> QueryResult<Vec<Self>> {
+        sessions::table
+            .filter(sessions::users_id.eq(users_id))
+            .filter(is_alive(idle))
+            .order((sessions::last_seen_at.desc(), sessions::id))
+            .limit(200)
+            .select(Self::as_select())
+            .load(connection)
+    }
+}
+
+/// Whether the user has a grant that lets them do everything everywhere, for menus: decisions read [`crate::access`].
+const ADMINISTERS: &str = "EXISTS (SELECT 1 FROM grants g WHERE g.verb = 'admin' \
+     AND num_nonnulls(g.environments_id, g.hostgroups_id, g.event_handlers_id, g.handler_tag) = 0 \
+     AND (g.users_id = users.id OR g.teams_id IN (SELECT m.teams_id FROM teams_members m WHERE m.users_id = users.id)))";
+
+/// A session that counts.
+#[derive(Debug, Clone)]
+pub struct Recognised {
+    /// The session.
+    pub session: Session,
+    /// Whose it is.
+    pub user: User,
+    /// Whether they may do everything everywhere: for menus, as decisions read their rights anew.
+    pub administers: bool,
+}
+
 impl Session {
     /// The session of a cookie's secret and its user: neither at its end nor unused for longer than `idle`, and the
     /// user not disabled. Notes the use, at most once a minute.
@@ -96,17 +145,17 @@ impl Session {
         connection: &mut PgConnection,
         secret: &str,
         idle: Duration,
-    ) -> QueryResult<Option<(Self, User)>> {
+    ) -> QueryResult<Option<Recognised>> {
         let unnoted = sql::<Bool>("sessions.last_seen_at < now() - interval '1 minute'");
-        let found: Option<(Self, User, bool)> = sessions::table
+        let found: Option<(Self, User, bool, bool)> = sessions::table
             .inner_join(users::table)
             .filter(sessions::secret_hash.eq(secret_hash(secret)))
             .filter(is_alive(idle))
             .filter(users::disabled.eq(false))
-            .select((Self::as_select(), User::as_select(), unnoted))
+            .select((Self::as_select(), User::as_select(), unnoted, sql::<Bool>(ADMINISTERS)))
             .first(connection)
             .optional()?;
-        let Some((session, user, unnoted)) = found else {
+        let Some((session, user, unnoted, administers)) = found else {
             return Ok(None);
         };
         if unnoted {
@@ -114,7 +163,7 @@ impl Session {
                 .set(sessions::last_seen_at.eq(diesel::dsl::now))
                 .execute(connection)?;
         }
-        Ok(Some((session, user)))
+        Ok(Some(Recognised { session, user, administers }))
     }
 
     /// Whether the session still counts: for streams that outlive the request that opened them.
@@ -127,6 +176,16 @@ impl Session {
                 .filter(users::disabled.eq(false)),
         ))
         .get_result(connection)
+    }
+
+    /// Whose session it is, if it is there.
+    pub fn owner(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>> {
+        sessions::table
+            .inner_join(users::table)
+            .filter(sessions::id.eq(id))
+            .select(User::as_select())
+            .first(connection)
+            .optional()
     }
 
     /// Ends the session. False: it had ended already.

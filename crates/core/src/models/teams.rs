@@ -1,8 +1,9 @@
 //! Teams: users who share their rights.
 
-use crate::db::schema::{teams, teams_members};
+use crate::db::schema::{teams, teams_members, users};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 /// A row of `teams`.
 #[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
@@ -14,7 +15,69 @@ pub struct Team {
     pub name: String,
 }
 
+/// A team in a list.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct ListedTeam {
+    /// Primary key.
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    /// Unique name.
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    /// Users who are in it.
+    #[diesel(sql_type = BigInt)]
+    pub members: i64,
+    /// Grants that it has.
+    #[diesel(sql_type = BigInt)]
+    pub grants: i64,
+}
+
+impl ListedTeam {
+    /// Teams by name after `after`, whose name contains `like`.
+    pub fn page(
+        connection: &mut PgConnection,
+        like: &str,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        diesel::sql_query(
+            "SELECT t.id, t.name, (SELECT count(*) FROM teams_members m WHERE m.teams_id = t.id) AS members, \
+             (SELECT count(*) FROM grants g WHERE g.teams_id = t.id) AS grants \
+             FROM teams t WHERE t.name_key LIKE $1 AND t.name > $2 ORDER BY t.name LIMIT $3",
+        )
+        .bind::<Text, _>(super::contains(like))
+        .bind::<Text, _>(after)
+        .bind::<BigInt, _>(limit)
+        .load(connection)
+    }
+}
+
 impl Team {
+    /// The team with this id.
+    pub fn find(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
+        teams::table.find(id).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// Its members (id, name) by name.
+    pub fn members(&self, connection: &mut PgConnection) -> QueryResult<Vec<(i64, String)>> {
+        teams_members::table
+            .inner_join(users::table)
+            .filter(teams_members::teams_id.eq(self.id))
+            .order(users::name)
+            .select((users::id, users::name))
+            .load(connection)
+    }
+
+    /// The teams that a user is in, by name.
+    pub fn of_user(connection: &mut PgConnection, users_id: i64) -> QueryResult<Vec<Self>> {
+        teams::table
+            .inner_join(teams_members::table)
+            .filter(teams_members::users_id.eq(users_id))
+            .order(teams::name)
+            .select(Self::as_select())
+            .load(connection)
+    }
+
     /// The team of this name.
     pub fn by_name(connection: &mut PgConnection, name: &str) -> QueryResult<Option<Self>> {
         teams::table.filter(teams::name.eq(name)).select(Self::as_select()).first(connection).optional()

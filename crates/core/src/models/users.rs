@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use uuid::Uuid;
 
 /// A row of `users`.
 #[derive(Clone, Queryable, Selectable, Identifiable)]
@@ -48,6 +50,51 @@ pub enum UserError {
     /// The database failed.
     #[error(transparent)]
     Query(#[from] Error),
+}
+
+/// A user in a list.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct ListedUser {
+    /// Primary key.
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    /// Unique name.
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    /// The name that pages show; may be empty.
+    #[diesel(sql_type = Text)]
+    pub display_name: String,
+    /// Without rights, and kept from signing in.
+    #[diesel(sql_type = Bool)]
+    pub disabled: bool,
+    /// Whether a password was set.
+    #[diesel(sql_type = Bool)]
+    pub has_password: bool,
+    /// Whether some grant, their own or a team's, lets them do everything everywhere.
+    #[diesel(sql_type = Bool)]
+    pub administrator: bool,
+    /// Names of their teams.
+    #[diesel(sql_type = Array<Text>)]
+    pub teams: Vec<String>,
+    /// When one of their sessions that are still there was used last.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub last_seen_at: Option<DateTime<Utc>>,
+}
+
+impl ListedUser {
+    /// Users by name after `after`, whose name or shown name contains `like`.
+    pub fn page(
+        connection: &mut PgConnection,
+        like: &str,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        diesel::sql_query(include_str!("users_page.sql"))
+            .bind::<Text, _>(super::contains(like))
+            .bind::<Text, _>(after)
+            .bind::<BigInt, _>(limit)
+            .load(connection)
+    }
 }
 
 impl User {
@@ -94,8 +141,18 @@ impl User {
     pub fn set_password(connection: &mut PgConnection, id: i64, hash: Option<&str>) -> QueryResult<()> {
         connection.transaction(|connection| {
             diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(connection)?;
-            sign_out_everywhere(connection, id)
+            Self::sign_out(connection, id, None).map(|_| ())
         })
+    }
+
+    /// Ends every session and link of the user but the session `kept`. Gives the number of sessions.
+    pub fn sign_out(connection: &mut PgConnection, id: i64, kept: Option<Uuid>) -> QueryResult<usize> {
+        let mine = sessions::table.filter(sessions::users_id.eq(id));
+        // No session has the nil id.
+        let ended =
+            diesel::delete(mine.filter(sessions::id.ne(kept.unwrap_or_default()))).execute(connection)?;
+        diesel::delete(signin_links::table.filter(signin_links::users_id.eq(id))).execute(connection)?;
+        Ok(ended)
     }
 
     /// Disables the user, which ends their sessions and links, or enables them again.
@@ -103,7 +160,7 @@ impl User {
         connection.transaction(|connection| {
             diesel::update(users::table.find(id)).set(users::disabled.eq(disabled)).execute(connection)?;
             if disabled {
-                sign_out_everywhere(connection, id)?;
+                Self::sign_out(connection, id, None)?;
             }
             Ok(())
         })
@@ -113,10 +170,4 @@ impl User {
     pub fn display_name(&self) -> &str {
         if self.display_name.is_empty() { &self.name } else { &self.display_name }
     }
-}
-
-fn sign_out_everywhere(connection: &mut PgConnection, id: i64) -> QueryResult<()> {
-    diesel::delete(sessions::table.filter(sessions::users_id.eq(id))).execute(connection)?;
-    diesel::delete(signin_links::table.filter(signin_links::users_id.eq(id))).execute(connection)?;
-    Ok(())
 }

@@ -1,5 +1,5 @@
-//! `POST /hosts`, `GET`, `PUT` and `DELETE /hosts/{id}`, and the same for environments, host groups, services and event
-//! handlers: one object as a file for `data_loader` has it, for those who may change it.
+//! `POST /hosts`, `GET`, `PUT` and `DELETE /hosts/{id}`, and the same for environments, host groups, services, event
+//! handlers, teams and users: one object as a file for `data_loader` has it, for those who may change it.
 //!
 //! Every answer has the object's version in `ETag`. A change or a deletion brings back in `If-Match` the version that it
 //! is meant for; where somebody else was quicker, it is refused with 412.
@@ -26,9 +26,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         let folder = noun.table();
         let mut all = web::resource(format!("/{folder}"))
             .route(web::post().to(move |state, signed, body: Body| create(state, signed, noun, body)));
-        if noun == Noun::Host {
-            all = all.route(web::get().to(super::hosts::list));
-        }
+        all = match noun {
+            Noun::Host => all.route(web::get().to(super::hosts::list)),
+            Noun::User => all.route(web::get().to(super::rights::users)),
+            Noun::Team => all.route(web::get().to(super::rights::teams)),
+            _ => all,
+        };
         config.service(all).service(
             web::resource(format!("/{folder}/{{id}}"))
                 .route(web::get().to(move |state, signed, id: Id| show(state, signed, noun, *id)))
@@ -91,7 +94,7 @@ async fn save(
         .transaction(move |connection| {
             let target =
                 present.as_ref().map_or(Target::New, |(id, version)| Target::Present { id: *id, version });
-            let outcome = Desk::open(connection, &signed)?.save(&macros, noun, target, read)?;
+            let outcome = Desk::of(noun, connection, &signed)?.save(&macros, noun, target, read)?;
             let stored = match &outcome {
                 Outcome::Done(saved) => Stored::find(connection, noun, saved.id)?,
                 _ => None,
@@ -111,7 +114,7 @@ async fn delete(
 ) -> AppResult<HttpResponse> {
     let version = version(request.headers())?;
     let outcome = state
-        .transaction(move |connection| Desk::open(connection, &signed)?.delete(noun, id, &version))
+        .transaction(move |connection| Desk::of(noun, connection, &signed)?.delete(noun, id, &version))
         .await?;
     match outcome {
         Outcome::Deleted => Ok(HttpResponse::NoContent().finish()),
@@ -147,6 +150,9 @@ fn version(headers: &HeaderMap) -> AppResult<String> {
 
 fn refusal(noun: Noun, outcome: Outcome) -> AppError {
     match outcome {
+        Outcome::Mend(complaints) if complaints.iter().all(|one| one.field.is_empty()) => {
+            AppError::Conflict { detail: forms::sentences(&complaints), task_id: None }
+        }
         Outcome::Mend(complaints) => {
             let named = |one: Complaint| {
                 let place = one.entry.map(|entry| format!("{}.{entry}", one.field));

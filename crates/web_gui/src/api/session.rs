@@ -1,7 +1,7 @@
 //! `/api/v1/session`: who is signed in, signing in with name and password, signing out.
 
 use crate::auth::Signed;
-use crate::auth::sign_in::{self, Client};
+use crate::auth::sign_in::{self, Client, SignedIn};
 use crate::error::AppResult;
 use crate::state::AppState;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -58,12 +58,17 @@ pub async fn create(
     let client = Client::of(&request, &state);
     let Credentials { name, password } = body.into_inner();
     let signed_in = sign_in::with_password(&state, client, &name, password).await?;
-    Ok(HttpResponse::Ok().insert_header(state.cookie.set(&signed_in.secret)).json(SessionShape {
+    Ok(begun(&state, &signed_in))
+}
+
+/// The answer with the cookie of a new session.
+pub(super) fn begun(state: &AppState, signed_in: &SignedIn) -> HttpResponse {
+    HttpResponse::Ok().insert_header(state.cookie.set(&signed_in.secret)).json(SessionShape {
         user: (&signed_in.user).into(),
         identity: signed_in.session.identity,
         csrf_token: &signed_in.session.csrf_token,
         expires_at: signed_in.session.expires_at,
-    }))
+    })
 }
 
 /// Signs out.

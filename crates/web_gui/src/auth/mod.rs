@@ -15,7 +15,7 @@ use selfservice_core::credentials;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::api_tokens::ApiToken;
 use selfservice_core::models::audit::NewAudit;
-use selfservice_core::models::sessions::Session;
+use selfservice_core::models::sessions::{Recognised, Session};
 use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use selfservice_core::models::visible::Viewer;
@@ -43,6 +43,8 @@ pub struct Signed {
     pub expires_at: DateTime<Utc>,
     /// From where.
     pub address: String,
+    /// Whether their session's menu has what administrators have; decisions read rights anew ([`Signed::access`]).
+    pub administers: bool,
     proof: Proof,
 }
 
@@ -86,6 +88,16 @@ impl Signed {
         match self.proof {
             Proof::Session(id) => Some(id),
             Proof::Token(_) => None,
+        }
+    }
+
+    /// Refuses API tokens, for what a person does for themselves: a token that leaked must not beget others.
+    pub fn in_person(&self) -> AppResult<()> {
+        match self.proof {
+            Proof::Session(_) => Ok(()),
+            Proof::Token(_) => {
+                Err(AppError::Forbidden("An API token cannot do that: sign in for it.".to_owned()))
+            }
         }
     }
 
@@ -228,6 +240,7 @@ async fn with_token(state: &AppState, request: &HttpRequest, address: String) ->
         csrf_token: String::new(),
         expires_at: token.expires_at,
         address,
+        administers: false,
         proof: Proof::Token(token.id),
     })
 }
@@ -236,7 +249,7 @@ async fn with_cookie(state: &AppState, request: &HttpRequest, address: String) -
     let secret = state.cookie.read(request).ok_or(AppError::SignInNeeded)?.to_owned();
     let idle = state.web.session_idle;
     let found = state.run(move |connection| Ok(Session::find_valid(connection, &secret, idle)?)).await?;
-    let (session, user) = found.ok_or(AppError::SignInNeeded)?;
+    let Recognised { session, user, administers } = found.ok_or(AppError::SignInNeeded)?;
     Ok(Signed {
         user,
         identity: session.identity,
@@ -244,6 +257,7 @@ async fn with_cookie(state: &AppState, request: &HttpRequest, address: String) -
         csrf_token: session.csrf_token,
         expires_at: session.expires_at,
         address,
+        administers,
         proof: Proof::Session(session.id),
     })
 }

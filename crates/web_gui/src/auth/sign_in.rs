@@ -2,12 +2,14 @@
 
 use super::{Signed, peer_address};
 use crate::error::{AppError, AppResult};
+use crate::rights::{self, Done};
 use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use selfservice_core::credentials::{secret_hash, verify_password};
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::audit::NewAudit;
+use selfservice_core::models::inventory::Complaint;
 use selfservice_core::models::sessions::{NewSession, Session};
 use selfservice_core::models::signin::{self, Attempt};
 use selfservice_core::models::tasks::Identity;
@@ -166,6 +168,41 @@ pub async fn with_link(state: &web::Data<AppState>, client: Client, secret: &str
         })
         .await?
         .ok_or(AppError::SignInRefused(LINK_REFUSED))
+}
+
+/// Changes the password of somebody who proves that they know the present one, where there is one. Every session of theirs
+/// ends, and a new one begins: a cookie that somebody else took is worth nothing any more. Tries count as sign-ins do.
+pub async fn change_password(
+    state: &web::Data<AppState>,
+    client: Client,
+    signed: Signed,
+    current: String,
+    new: String,
+) -> AppResult<Done<SignedIn>> {
+    signed.in_person()?;
+    let hash = match rights::hashed(state, new).await? {
+        Ok(hash) => hash,
+        Err(complaints) => return Ok(Err(complaints)),
+    };
+    let (old, name) = (signed.user.password_hash.clone(), signed.user.name.clone());
+    if old.is_some() {
+        begin_attempt(state, client.clone(), name.clone()).await?;
+    }
+    let right = old.is_none() || is_right(state, current, old.clone()).await?;
+    state
+        .transaction(move |connection| {
+            let user = User::locked(connection, signed.user.id)?
+                .filter(|user| right && !user.disabled && user.password_hash == old);
+            let Some(user) = user else {
+                signed.audit("user.password.refuse", &name).insert(connection)?;
+                return Ok(Err(vec![Complaint::new("current", "the present password is wrong")]));
+            };
+            User::set_password(connection, user.id, Some(&hash))?;
+            signin::forget_failures(connection, &name, &client.address)?;
+            signed.audit("user.password", &name).insert(connection)?;
+            client.begin(connection, user, signed.identity).map(Ok)
+        })
+        .await
 }
 
 /// Ends the session of the request, if a session asks.

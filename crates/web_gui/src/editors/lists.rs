@@ -12,6 +12,13 @@ pub const SERVICES: &str = "known-services";
 /// Id of the suggested event handlers.
 pub const HANDLERS: &str = "known-handlers";
 
+/// Id of the suggested users.
+pub const USERS: &str = "known-users";
+/// Id of the suggested teams.
+pub const TEAMS: &str = "known-teams";
+/// Id of the suggested environments.
+pub const ENVIRONMENTS: &str = "known-environments";
+
 const VARIABLE: [ColumnName; 2] = [("variable_name", ""), ("variable_value", "")];
 
 pub fn name() -> Field {

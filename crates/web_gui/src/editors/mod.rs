@@ -2,10 +2,13 @@
 
 mod environment;
 mod event_handler;
+pub mod grant;
 mod host;
 mod hostgroup;
 mod lists;
 mod service;
+mod team;
+mod user;
 
 use crate::error::{AppError, AppResult};
 use crate::forms::{Fields, Section, Suggestions};
@@ -16,8 +19,15 @@ use selfservice_core::models::plugins::{PluginRow, ReportedPlugin};
 use selfservice_core::models::visible::{self, Viewer};
 
 /// What has an editor.
-pub const EDITED: [Noun; 5] =
-    [Noun::Environment, Noun::Hostgroup, Noun::Host, Noun::Service, Noun::EventHandler];
+pub const EDITED: [Noun; 7] = [
+    Noun::Environment,
+    Noun::Hostgroup,
+    Noun::Host,
+    Noun::Service,
+    Noun::EventHandler,
+    Noun::Team,
+    Noun::User,
+];
 
 /// Names that are suggested; more are typed.
 const SUGGESTED: i64 = 500;
@@ -29,6 +39,8 @@ pub struct Choices {
     hostgroups: Vec<String>,
     services: Vec<String>,
     handlers: Vec<String>,
+    users: Vec<String>,
+    teams: Vec<String>,
     plugins: Vec<ReportedPlugin>,
     secrets: Vec<String>,
 }
@@ -87,7 +99,17 @@ impl Choices {
                 secrets: macros.secrets.keys().cloned().collect(),
                 ..Self::default()
             },
-            _ => Self::default(),
+            Noun::Team => Self { users: names(Noun::User)?, ..Self::default() },
+            Noun::User => Self { teams: names(Noun::Team)?, ..Self::default() },
+            Noun::Grant => Self {
+                users: names(Noun::User)?,
+                teams: names(Noun::Team)?,
+                environments: names(Noun::Environment)?,
+                hostgroups: names(Noun::Hostgroup)?,
+                handlers: names(Noun::EventHandler)?,
+                ..Self::default()
+            },
+            Noun::Environment => Self::default(),
         })
     }
 
@@ -109,6 +131,9 @@ impl Choices {
             (lists::HOSTGROUPS, self.hostgroups.clone()),
             (lists::SERVICES, self.services.clone()),
             (lists::HANDLERS, self.handlers.clone()),
+            (lists::USERS, self.users.clone()),
+            (lists::TEAMS, self.teams.clone()),
+            (lists::ENVIRONMENTS, self.environments.clone()),
             (event_handler::PLUGINS, plugins),
             (event_handler::SECRETS, self.secrets.clone()),
         ];
@@ -139,7 +164,9 @@ pub fn sections(noun: Noun, choices: &Choices) -> Vec<Section> {
         Noun::Service => service::sections(),
         Noun::Host => host::sections(choices),
         Noun::EventHandler => event_handler::sections(choices),
-        Noun::Team | Noun::User | Noun::Grant => Vec::new(),
+        Noun::Team => team::sections(),
+        Noun::User => user::sections(),
+        Noun::Grant => grant::sections(),
     }
 }
 
@@ -151,6 +178,8 @@ pub fn to_fields(definition: &Definition) -> Fields {
         Definition::Service(row) => service::to_fields(row),
         Definition::Host(row) => host::to_fields(row),
         Definition::EventHandler(row) => event_handler::to_fields(row),
+        Definition::Team(row) => team::to_fields(row),
+        Definition::User(row) => user::to_fields(row),
     }
 }
 
@@ -171,7 +200,9 @@ pub fn read(noun: Noun, fields: &Fields) -> AppResult<Read> {
         Noun::Service => service::read(fields, &mut complaints),
         Noun::Host => host::read(fields, &mut complaints),
         Noun::EventHandler => event_handler::read(fields, &mut complaints),
-        Noun::Team | Noun::User | Noun::Grant => return Err(AppError::NotFound),
+        Noun::Team => team::read(fields),
+        Noun::User => user::read(fields),
+        Noun::Grant => return Err(AppError::NotFound),
     };
     Ok(Read { definition, complaints, typed: Some(fields.clone()) })
 }

@@ -6,6 +6,7 @@ use crate::editors::{self, Choices};
 use crate::error::{AppError, AppResult};
 use crate::forms::{self, Control, Fields, Mistake, Section, Suggestions};
 use crate::page::{HTML, Page, Reader, html};
+use crate::rights;
 use crate::state::AppState;
 use crate::store::{self, Desk, Outcome};
 use actix_web::http::StatusCode;
@@ -17,12 +18,12 @@ use selfservice_core::models::visible::Viewer;
 use serde::Deserialize;
 
 /// Fields that every form has besides its own.
-const VERSION: &str = "version";
+pub(super) const VERSION: &str = "version";
 const MORE: &str = "more";
 
 #[derive(Template)]
 #[template(path = "editing/form.html")]
-struct FormPage {
+pub(super) struct FormPage {
     page: Page,
     /// Where the form goes, and where its reader goes who gives up.
     action: String,
@@ -39,16 +40,51 @@ struct FormPage {
 
 #[derive(Template)]
 #[template(path = "editing/delete.html")]
-struct DeletePage {
-    page: Page,
-    noun: Noun,
-    name: String,
-    action: String,
-    cancel: String,
-    version: String,
-    dependants: Vec<Dependant>,
+pub(super) struct DeletePage {
+    pub page: Page,
+    pub noun: Noun,
+    pub name: String,
+    pub action: String,
+    pub cancel: String,
+    pub version: String,
+    pub dependants: Vec<Dependant>,
     /// Why it cannot be deleted now.
-    obstacle: Option<String>,
+    pub obstacle: Option<String>,
+}
+
+/// A form whose object has no version: where it goes, its fields and what they suggest.
+pub(super) struct SuggestedForm {
+    pub action: String,
+    pub cancel: String,
+    pub submit: String,
+    pub sections: Vec<Section>,
+    pub suggestions: Vec<Suggestions>,
+}
+
+impl FormPage {
+    /// The page of a form with what was typed and what is wrong with it.
+    pub(super) fn plain(page: Page, form: SuggestedForm, typed: &Fields, complaints: &[Complaint]) -> Self {
+        let SuggestedForm { action, cancel, submit, mut sections, suggestions } = form;
+        let mistakes = forms::fill(&mut sections, typed, complaints, None, false);
+        Self {
+            page,
+            action,
+            cancel,
+            submit,
+            version: String::new(),
+            stale: false,
+            mistakes,
+            sections,
+            suggestions,
+            delete_url: None,
+        }
+    }
+
+    /// Whether it has lists, which may need more empty rows.
+    fn has_rows(&self) -> bool {
+        let mut fields = self.sections.iter().flat_map(|section| &section.fields);
+        fields.any(|field| matches!(field.control, Control::Rows { .. }))
+    }
 }
 
 /// What a form is shown with.
@@ -112,7 +148,7 @@ pub async fn save(
                 None
             } else {
                 let read = editors::read(noun, &typed)?;
-                Some(Desk::open(connection, &signed)?.save(&macros, noun, target, read)?)
+                Some(Desk::of(noun, connection, &signed)?.save(&macros, noun, target, read)?)
             };
             let viewer = signed.viewer(connection)?;
             let choices = Choices::load(connection, viewer, &macros, noun)?;
@@ -174,9 +210,11 @@ pub async fn delete(
     let page = Page::new(&request, Some(&signed), "", noun.table());
     let (outcome, facts) = state
         .transaction(move |connection| {
-            let outcome = Desk::open(connection, &signed)?.delete(noun, id, &fields.version)?;
+            let outcome = Desk::of(noun, connection, &signed)?.delete(noun, id, &fields.version)?;
             let facts = match outcome {
-                Outcome::Stale(_) | Outcome::Busy(_) => Some(delete_facts(connection, noun, id)?),
+                Outcome::Stale(_) | Outcome::Busy(_) | Outcome::Mend(_) => {
+                    Some(delete_facts(connection, noun, id)?)
+                }
                 _ => None,
             };
             Ok((outcome, facts))
@@ -185,6 +223,7 @@ pub async fn delete(
     let obstacle = match outcome {
         Outcome::Deleted => return Ok(see(&format!("/{}", noun.table()))),
         Outcome::Refused(complaints) => return Err(store::refusal(&complaints)),
+        Outcome::Mend(complaints) => forms::sentences(&complaints),
         Outcome::Busy(1) => {
             "One of its tasks waits or runs. Wait until it has ended, or cancel it.".to_owned()
         }
@@ -206,7 +245,7 @@ pub async fn apply(
     id: i64,
 ) -> AppResult<HttpResponse> {
     let action = if noun == Noun::Hostgroup { "hostgroup.apply" } else { "service.apply" };
-    super::administer(&state, form.signed, action, move |connection, signed| {
+    rights::administer(&state, form.signed, action, move |connection, signed| {
         Desk::open(connection, signed)?.apply(noun, id).map(|_| ())
     })
     .await?;

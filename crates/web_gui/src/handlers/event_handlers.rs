@@ -1,10 +1,11 @@
 //! Event handlers: what each does, its rules, and its last runs.
 
-use super::{List, administer, paged, see};
+use super::{List, paged, see};
 use crate::api::input;
 use crate::auth::SignedForm;
 use crate::error::{AppError, AppResult};
 use crate::page::{self, Named, Page, Reader, TaskRow, When, html};
+use crate::rights;
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use anyhow::Context as _;
@@ -213,7 +214,7 @@ pub async fn pause(
     form: SignedForm<PauseForm>,
 ) -> AppResult<HttpResponse> {
     let (id, PauseForm { reason }) = (id.into_inner(), form.fields);
-    administer(&state, form.signed, "handler.pause", move |connection, signed| {
+    rights::administer(&state, form.signed, "handler.pause", move |connection, signed| {
         let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
         let reason = input::reason(Some(reason))?.ok_or_else(|| {
             AppError::BadRequest("Say why the handler is to be paused: others will read it.".to_owned())
@@ -236,7 +237,7 @@ pub async fn resume(
     form: SignedForm,
 ) -> AppResult<HttpResponse> {
     let id = id.into_inner();
-    administer(&state, form.signed, "handler.resume", move |connection, signed| {
+    rights::administer(&state, form.signed, "handler.resume", move |connection, signed| {
         let handler = EventHandler::find(connection, id)?.ok_or(AppError::NotFound)?;
         if EventHandler::resume(connection, id)? {
             signed.audit("handler.resume", &handler.name).insert(connection)?;

@@ -1,9 +1,10 @@
 //! The plugins managers: what each does, and telling one to take no more tasks.
 
-use super::{administer, manager_sentence, see};
+use super::{manager_sentence, see};
 use crate::auth::SignedForm;
 use crate::error::{AppError, AppResult};
 use crate::page::{Page, Reader, When, encoded, html};
+use crate::rights;
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -105,7 +106,7 @@ pub async fn resume(
 /// Telling it twice is as good as once.
 async fn tell(state: &AppState, form: SignedForm, id: Uuid, draining: bool) -> AppResult<HttpResponse> {
     let action = if draining { "manager.drain" } else { "manager.resume" };
-    administer(state, form.signed, action, move |connection, signed| {
+    rights::administer(state, form.signed, action, move |connection, signed| {
         let worker = Worker::find(connection, id)?.ok_or(AppError::NotFound)?;
         if !worker.is_alive() {
             let detail = format!("The manager {} has ended already.", worker.name);

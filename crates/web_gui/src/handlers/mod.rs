@@ -1,11 +1,14 @@
 //! The pages: each file has the view structs of one folder of templates and the handlers that fill them.
 
+pub mod account;
 pub mod assets;
 pub mod assigning;
+pub mod audit;
 pub mod editing;
 pub mod environments;
 pub mod error_page;
 pub mod event_handlers;
+pub mod grants;
 pub mod health;
 pub mod hostgroups;
 pub mod hosts;
@@ -16,11 +19,13 @@ pub mod services;
 pub mod sign_in;
 pub mod start;
 pub mod tasks;
+pub mod teams;
 pub mod trying;
+pub mod users;
+pub mod why;
 
 use crate::api::{self, input};
-use crate::auth::Signed;
-use crate::error::{AppError, AppResult};
+use crate::error::AppResult;
 use crate::page::{self, HostRow, Reader, Variable, cut};
 use crate::state::AppState;
 use actix_web::HttpResponse;
@@ -100,25 +105,6 @@ fn variables(owner: &str, pairs: Vec<(String, String)>) -> Vec<Variable> {
         .into_iter()
         .map(|(name, value)| Variable { macro_name: format!("$_{owner}{}$", name.to_uppercase()), value })
         .collect()
-}
-
-/// Does in one transaction what only those may do who may change everything: for others there is nothing here. A
-/// refusal is kept in the audit log as `{action}.refuse`.
-async fn administer<T: Send + 'static>(
-    state: &AppState,
-    signed: Signed,
-    action: &'static str,
-    work: impl FnOnce(&mut PgConnection, &Signed) -> AppResult<T> + Send + 'static,
-) -> AppResult<T> {
-    state
-        .transaction(move |connection| {
-            if signed.access(connection)?.is_admin() {
-                return work(connection, &signed).map(Ok);
-            }
-            signed.audit(&format!("{action}.refuse"), "").insert(connection)?;
-            Ok(Err(AppError::NotFound))
-        })
-        .await?
 }
 
 /// Leads the browser from a form that was done to the page that shows it.

@@ -6,6 +6,7 @@ use crate::editors::Read;
 use crate::error::{AppError, AppResult};
 use crate::forms;
 use crate::page::{Page, Reader, When, html};
+use crate::rights;
 use crate::state::AppState;
 use crate::store::{self, Desk, Outcome};
 use actix_web::{HttpResponse, web};
@@ -93,7 +94,7 @@ pub async fn restore(
     let (id, number) = path.into_inner();
     let macros = state.macros.clone();
     let SignedForm { signed, fields: RestoreForm { version } } = form;
-    let outcome = super::administer(&state, signed, "handler.restore", move |connection, signed| {
+    let outcome = rights::administer(&state, signed, "handler.restore", move |connection, signed| {
         let mut desk = Desk::open(connection, signed)?;
         let (old, now) = desk.with(|connection, _| {
             let old = Revision::find(connection, id, number)?.ok_or(AppError::NotFound)?;

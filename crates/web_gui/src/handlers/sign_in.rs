@@ -136,7 +136,7 @@ fn refused(page: &impl Template, error: &AppError) -> AppResult<HttpResponse> {
 
 /// `next` where it is the address of a page of ours, else the start page.
 fn local(next: &str) -> &str {
-    const PAGES: [&str; 9] = [
+    const PAGES: [&str; 15] = [
         "",
         "tasks",
         "environments",
@@ -146,6 +146,12 @@ fn local(next: &str) -> &str {
         "event_handlers",
         "managers",
         "popup",
+        "account",
+        "rights",
+        "users",
+        "teams",
+        "grants",
+        "audit",
     ];
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
     let page = next.strip_prefix('/').map(|rest| rest.split(['/', '?']).next().unwrap_or_default());

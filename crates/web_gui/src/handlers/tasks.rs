@@ -183,7 +183,7 @@ fn given(text: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-fn day(name: &str, text: &str) -> AppResult<Option<NaiveDate>> {
+pub(super) fn day(name: &str, text: &str) -> AppResult<Option<NaiveDate>> {
     let day = given(text).map(|text| NaiveDate::parse_from_str(&text, "%Y-%m-%d")).transpose();
     day.map_err(|_| AppError::BadRequest(format!("{name}: '{text}' is no day. Write it like 2026-11-24.")))
 }

@@ -11,4 +11,5 @@ mod output;
 mod pauses;
 mod popup;
 mod retries;
+mod rights;
 mod visibility;

@@ -119,6 +119,12 @@ impl Gui {
         ))
     }
 
+    /// The version that a page asks its form to bring back.
+    pub fn version(page: &str) -> String {
+        let rest = page.split("name=\"version\" value=\"").nth(1).unwrap_or_else(|| panic!("{page}"));
+        rest.split('"').next().unwrap().to_owned()
+    }
+
     /// Actions of the audit log about sessions, oldest first.
     pub fn session_audit(&self) -> String {
         self.database

@@ -4,7 +4,8 @@ use crate::common::{Answer, Browser, Gui};
 use reqwest::Method;
 
 /// Fields that stand in a form once a row.
-const LISTS: &[&str] = &["aliases", "arguments", "hostgroups", "services", "handlers", "tags", "secrets"];
+const LISTS: &[&str] =
+    &["aliases", "arguments", "hostgroups", "services", "handlers", "tags", "secrets", "members", "teams"];
 
 /// A form as a browser has it before it: where it goes, and every field with its value, lists row by row.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! The pages, sign-in and everything that browsers are told, against the running program and a real database.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod account;
 mod administering;
 mod assigning;
 mod common;
@@ -10,5 +11,7 @@ mod headers;
 mod origins;
 mod outage;
 mod reading;
+mod rights;
 mod sessions;
 mod signing_in;
+mod why;

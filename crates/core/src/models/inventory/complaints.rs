@@ -1,6 +1,6 @@
 //! What is wrong with a definition by itself, whoever brings it: a file, a form, the API.
 
-use super::rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Service};
+use super::rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Service, Team, User};
 use crate::config::MacroFile;
 use crate::{interpreters, macros, names};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,6 +184,31 @@ impl EventHandler {
             let declared = self.parameters.iter().map(|parameter| parameter.name.as_str());
             let found = macros::check(file, declared, std::slice::from_ref(argument));
             complaints.extend(found.into_iter().map(|text| Complaint::of_entry("arguments", entry, text)));
+        }
+        complaints
+    }
+}
+
+impl Team {
+    /// What is wrong with it, beside names.
+    pub fn complaints(&self) -> Vec<Complaint> {
+        twice("members", self.members.as_deref()).into_iter().collect()
+    }
+}
+
+impl User {
+    /// What is wrong with it, beside names of others; `own_name` is the name that they have already.
+    pub fn complaints(&self, own_name: Option<&str>) -> Vec<Complaint> {
+        let mut complaints: Vec<Complaint> = twice("teams", self.teams.as_deref()).into_iter().collect();
+        if let Some(name) = own_name.filter(|name| *name != self.name) {
+            let text = format!(
+                "a user keeps the name, by which the history and the audit log know them: it must stay '{name}'"
+            );
+            complaints.push(Complaint::new("name", text));
+        }
+        let shown = self.display_name.as_deref().filter(|name| !name.is_empty());
+        if let Some(why) = shown.and_then(|name| names::check(name).err()) {
+            complaints.push(Complaint::new("display_name", format!("the name that pages show {why}")));
         }
         complaints
     }

@@ -1,6 +1,6 @@
 //! One object as an editor has it before them: what a file would say about it, read from the database.
 
-use super::rows::{Environment, EventHandler, Host, Hostgroup, Service};
+use super::rows::{Environment, EventHandler, Host, Hostgroup, Service, Team, User};
 use super::{Inventory, Noun};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -21,6 +21,10 @@ pub enum Definition {
     Hostgroup(Hostgroup),
     /// A host with everything that it belongs to.
     Host(Host),
+    /// A team with its members.
+    Team(Team),
+    /// A user with their teams.
+    User(User),
 }
 
 /// A definition that the database has.
@@ -47,6 +51,8 @@ impl Definition {
             Self::Service(_) => Noun::Service,
             Self::Hostgroup(_) => Noun::Hostgroup,
             Self::Host(_) => Noun::Host,
+            Self::Team(_) => Noun::Team,
+            Self::User(_) => Noun::User,
         }
     }
 
@@ -58,6 +64,8 @@ impl Definition {
             Self::Service(row) => &row.name,
             Self::Hostgroup(row) => &row.name,
             Self::Host(row) => &row.name,
+            Self::Team(row) => &row.name,
+            Self::User(row) => &row.name,
         }
     }
 
@@ -73,9 +81,9 @@ impl Definition {
             Noun::Service => serde_json::from_value(json).map(Self::Service),
             Noun::Hostgroup => serde_json::from_value(json).map(Self::Hostgroup),
             Noun::Host => serde_json::from_value(json).map(Self::Host),
-            Noun::Team | Noun::User | Noun::Grant => {
-                Err(serde_json::Error::custom(format!("a {noun} has no definition")))
-            }
+            Noun::Team => serde_json::from_value(json).map(Self::Team),
+            Noun::User => serde_json::from_value(json).map(Self::User),
+            Noun::Grant => Err(serde_json::Error::custom(format!("a {noun} has no definition"))),
         }
     }
 
@@ -90,6 +98,8 @@ impl Definition {
             Self::Service(row) => serde_json::to_value(row),
             Self::Hostgroup(row) => serde_json::to_value(row),
             Self::Host(row) => serde_json::to_value(row),
+            Self::Team(row) => serde_json::to_value(row),
+            Self::User(row) => serde_json::to_value(row),
         }
     }
 
@@ -103,6 +113,8 @@ impl Definition {
                 sort(row.hostgroups.as_mut());
                 sort(row.services.as_mut());
             }
+            Self::Team(row) => sort(row.members.as_mut()),
+            Self::User(row) => sort(row.teams.as_mut()),
             Self::Environment(_) | Self::Service(_) | Self::EventHandler(_) => {}
         }
         self
@@ -131,6 +143,9 @@ impl Definition {
             Self::Service(row) => inventory.services.push(row),
             Self::Hostgroup(row) => inventory.hostgroups.push(row),
             Self::Host(row) => inventory.hosts.push(row),
+            Self::Team(row) => inventory.teams.push(row),
+            // No load makes a user.
+            Self::User(_) => {}
         }
         inventory
     }
@@ -145,7 +160,9 @@ impl Stored {
             Noun::Service => include_str!("stored/services.sql"),
             Noun::Hostgroup => include_str!("stored/hostgroups.sql"),
             Noun::Host => include_str!("stored/hosts.sql"),
-            Noun::Team | Noun::User | Noun::Grant => return Ok(None),
+            Noun::Team => include_str!("stored/teams.sql"),
+            Noun::User => include_str!("stored/users.sql"),
+            Noun::Grant => return Ok(None),
         };
         let row: Option<DefinitionRow> =
             diesel::sql_query(sql).bind::<BigInt, _>(id).get_result(connection).optional()?;

@@ -2,7 +2,8 @@
 
 use super::Noun;
 use super::definition::Stored;
-use super::save::{EditError, seen};
+use super::people::keeping_administrator;
+use super::save::{EditError, Editor, seen};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -51,6 +52,7 @@ fn active(connection: &mut PgConnection, noun: Noun, id: i64) -> QueryResult<i64
         Noun::Host => "hosts_id",
         Noun::Service => "services_id",
         Noun::EventHandler => "event_handlers_id",
+        Noun::User => "users_id",
         _ => return Ok(0),
     };
     let row: CountRow = diesel::sql_query(format!(
@@ -62,9 +64,10 @@ fn active(connection: &mut PgConnection, noun: Noun, id: i64) -> QueryResult<i64
 }
 
 /// Deletes the object if it is still what its editor saw, and gives what was deleted. Call it in a transaction and after
-/// [`super::try_lock`].
+/// [`super::try_lock`], or [`super::lock_rights`] for users and teams.
 pub fn delete(
     connection: &mut PgConnection,
+    editor: Editor<'_>,
     noun: Noun,
     id: i64,
     version: &str,
@@ -77,9 +80,17 @@ pub fn delete(
     if noun == Noun::Hostgroup {
         diesel::sql_query(format!("DELETE {LAST_ORIGIN}")).bind::<BigInt, _>(id).execute(connection)?;
     }
-    diesel::sql_query(format!("DELETE FROM {} WHERE id = $1", noun.table()))
-        .bind::<BigInt, _>(id)
-        .execute(connection)?;
+    let delete = |connection: &mut PgConnection| {
+        diesel::sql_query(format!("DELETE FROM {} WHERE id = $1", noun.table()))
+            .bind::<BigInt, _>(id)
+            .execute(connection)?;
+        Ok(())
+    };
+    if matches!(noun, Noun::Team | Noun::User) {
+        keeping_administrator(connection, editor.viewer.users_id(), "", delete)?;
+    } else {
+        delete(connection)?;
+    }
     Ok(stored)
 }
 
@@ -126,6 +137,16 @@ fn counted(noun: Noun) -> &'static [(&'static str, &'static str)] {
             ("Host groups that it leaves", "FROM hostgroups_members WHERE hosts_id = $1"),
             ("Aliases", "FROM host_aliases WHERE hosts_id = $1"),
         ],
-        Noun::Team | Noun::User | Noun::Grant => &[],
+        Noun::Team => &[
+            ("Members that leave it", "FROM teams_members WHERE teams_id = $1"),
+            ("Grants that it has and that go with it", "FROM grants WHERE teams_id = $1"),
+        ],
+        Noun::User => &[
+            ("Teams that they leave", "FROM teams_members WHERE users_id = $1"),
+            ("Grants of their own that go with them", "FROM grants WHERE users_id = $1"),
+            ("Sessions that end", "FROM sessions WHERE users_id = $1"),
+            ("API tokens that are refused from then on", "FROM api_tokens WHERE users_id = $1"),
+        ],
+        Noun::Grant => &[],
     }
 }

@@ -15,6 +15,7 @@ mod definition;
 mod delete;
 mod known;
 mod pending;
+mod people;
 mod rows;
 mod save;
 mod stage;
@@ -27,7 +28,9 @@ pub use definition::{Definition, Stored};
 pub use delete::{Dependant, delete, dependants};
 pub use known::{Known, known};
 pub use pending::{Pending, PendingHost};
-pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team};
+pub use people::{keeping_administrator, lock_rights};
+pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team, User};
+pub(crate) use save::id_of;
 pub use save::{EditError, Editor, Saved, Target, apply, check, save};
 pub use stage::{try_lock, try_lock_all};
 

@@ -152,6 +152,26 @@ pub struct Team {
     pub members: Option<Vec<String>>,
 }
 
+/// A user, as administrators edit one; a load never does. The password is set elsewhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Unique name; it stays what it is.
+    pub name: String,
+    /// The name that pages show; empty: the name.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// Without rights, and kept from signing in.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+    /// May do everything everywhere, by a grant of their own.
+    #[serde(default)]
+    pub administrator: Option<bool>,
+    /// Names of the teams that they are in.
+    #[serde(default)]
+    pub teams: Option<Vec<String>>,
+}
+
 /// A right of a user or a team; what is absent means any.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use super::borders::{self, Border};
 use super::complaints::Complaint;
 use super::definition::{Definition, Stored, unreadable};
-use super::{Changes, Copies, Noun, copies, known, stage};
+use super::{Changes, Copies, Noun, copies, known, people, stage};
 use crate::access::Access;
 use crate::config::MacroFile;
 use crate::models::visible::{self, Viewer};
@@ -77,7 +77,8 @@ pub struct Saved {
 }
 
 /// Writes a whole definition: an absent field of a present object stays what it is. Call it in a transaction, which
-/// the caller's audit row belongs to, and after [`super::try_lock`]; where it is refused, nothing of it is left.
+/// the caller's audit row belongs to, and after [`super::try_lock`], or [`super::lock_rights`] for users and teams; where
+/// it is refused, nothing of it is left.
 ///
 /// A host gets the copies of its templates at once; a template that changes is not applied to those that have it
 /// already: see [`apply`].
@@ -111,6 +112,10 @@ pub fn save(
         }
     }
     connection.transaction(|connection| {
+        if matches!(noun, Noun::Team | Noun::User) {
+            let id = people::write(connection, editor, before.as_ref().map(|stored| stored.id), &definition)?;
+            return saved(connection, noun, id, before.as_ref(), Copies::default());
+        }
         if let Some(before) = &before {
             rename(connection, before, &name)?;
         }
@@ -123,10 +128,21 @@ pub fn save(
         if is_host {
             border.keeps(connection, id)?;
         }
-        let after = Stored::find(connection, noun, id)?.ok_or(EditError::Gone)?;
-        let changes = differences(before.as_ref().map(|stored| &stored.definition), &after.definition)?;
-        Ok(Saved { id, changes, copies })
+        saved(connection, noun, id, before.as_ref(), copies)
     })
+}
+
+/// What was written, compared with what was there before.
+fn saved(
+    connection: &mut PgConnection,
+    noun: Noun,
+    id: i64,
+    before: Option<&Stored>,
+    copies: Copies,
+) -> Result<Saved, EditError> {
+    let after = Stored::find(connection, noun, id)?.ok_or(EditError::Gone)?;
+    let changes = differences(before.map(|stored| &stored.definition), &after.definition)?;
+    Ok(Saved { id, changes, copies })
 }
 
 /// Gives what a template says to all hosts that have it: the members of a host group, or the hosts of a service.
@@ -162,6 +178,8 @@ pub fn check(
         complaints.extend(taken.into_iter().filter(|complaint| !told || complaint.field != "name"));
     }
     complaints.extend(match definition {
+        Definition::Team(row) => row.complaints(),
+        Definition::User(row) => row.complaints(own.map(|stored| stored.definition.name())),
         Definition::Environment(row) => row.complaints(),
         Definition::EventHandler(row) => row.complaints(macros),
         Definition::Service(row) => row.complaints(),
@@ -190,6 +208,8 @@ fn references(definition: &Definition) -> Vec<(&'static str, Noun, Vec<&str>)> {
                 ("services", Noun::Service, list(row.services.as_ref())),
             ]
         }
+        Definition::Team(row) => vec![("members", Noun::User, list(row.members.as_ref()))],
+        Definition::User(row) => vec![("teams", Noun::Team, list(row.teams.as_ref()))],
         Definition::Environment(_) | Definition::EventHandler(_) => Vec::new(),
     }
 }
@@ -297,7 +317,8 @@ struct IdRow {
     id: i64,
 }
 
-fn id_of(connection: &mut PgConnection, noun: Noun, name: &str) -> QueryResult<i64> {
+/// The id of the object with this name, which must exist.
+pub(crate) fn id_of(connection: &mut PgConnection, noun: Noun, name: &str) -> QueryResult<i64> {
     let row: IdRow = diesel::sql_query(format!("SELECT id FROM {} WHERE name = $1", noun.table()))
         .bind::<Text, _>(name)
         .get_result(connection)?;
