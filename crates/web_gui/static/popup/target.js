@@ -30,3 +30,11 @@ export function openOwnTab(popup, { action, host, service, retryOf }, environmen
 export function ids(target) {
   return { host_id: target.host.id, service_id: target.service.id, handler_id: target.action.handler_id };
 }
+
+/**
+ * The page that tells why somebody may run an action here, or may not.
+ * @param {string} host @param {string} service @param {string} handler
+ */
+export function whyUrl(host, service, handler) {
+  return `/rights?${new URLSearchParams({ host, service, handler })}`;
+}

@@ -2,13 +2,16 @@
 
 import { button, h, notice, webAddress } from "../dom.js";
 import { duration } from "../format.js";
+import { whyUrl } from "../target.js";
 import { pauseSentence, WORDS } from "../words.js";
 
 /** @typedef {import("../element.js").SelfServicePopup} SelfServicePopup */
 
-/** @param {SelfServicePopup} popup @param {Service} service @param {(action: Action) => void} run */
-export function actionSection(popup, service, run) {
-  const cards = service.actions.map((action) => actionCard(popup, action, () => run(action)));
+/** @param {SelfServicePopup} popup @param {HostView["host"]} host @param {Service} service @param {(action: Action) => void} run */
+export function actionSection(popup, host, service, run) {
+  const cards = service.actions.map((action) =>
+    actionCard(popup, action, whyUrl(host.name, service.name, action.name), () => run(action)),
+  );
   const onlySeen = cards.length > 0 && service.actions.every((action) => !action.can_run);
   return h(
     "section",
@@ -21,8 +24,8 @@ export function actionSection(popup, service, run) {
   );
 }
 
-/** @param {SelfServicePopup} popup @param {Action} action @param {() => void} run */
-function actionCard(popup, action, run) {
+/** @param {SelfServicePopup} popup @param {Action} action @param {string} why @param {() => void} run */
+function actionCard(popup, action, why, run) {
   const active = action.active_task;
   const runbook = webAddress(action.runbook_url);
   const look = action.risk === "read-only" ? "quiet" : "primary";
@@ -60,7 +63,14 @@ function actionCard(popup, action, run) {
           )
         : null,
       action.paused ? h("p", { class: "paused" }, `${pauseSentence(action.name, action.paused)}. Nothing new of it starts until it is resumed.`) : null,
-      !action.can_run ? h("p", { class: "dim" }, "not yours to run") : null,
+      !action.can_run
+        ? h(
+            "p",
+            { class: "dim" },
+            "not yours to run · ",
+            h("a", { href: why, target: "_blank", rel: "noopener", "aria-label": `Why may I not run ${action.name}?` }, "Why?"),
+          )
+        : null,
     ),
     press,
   );

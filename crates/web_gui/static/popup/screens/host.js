@@ -45,7 +45,7 @@ export function hostScreen(popup, view, asked, handler) {
       view.notice ? notice("plain", view.notice) : null,
       taskSection(popup, "Running now", view.running),
       service
-        ? actionSection(popup, service, (action) => act(popup, target(service, action), again))
+        ? actionSection(popup, host, service, (action) => act(popup, target(service, action), again))
         : h("p", { class: "nothing" }, "No service is assigned to this host, so there is nothing to run."),
       others.length
         ? h(
