@@ -86,6 +86,14 @@ impl Browser {
         chain.perform().await.unwrap();
     }
 
+    /// Types into the field with this id, in place of what stands there.
+    pub async fn type_by_id(&self, id: &str, text: &str) {
+        let script = "return document.getElementById(arguments[0])";
+        let field = self.element(&format!("there is a field {id}"), script, vec![json!(id)]).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
     /// Signs in on the page `/signin` and comes back at `path`.
     pub async fn sign_in(&self, app: &str, name: &str, path: &str) {
         self.driver.goto(format!("{app}/signin?next={path}")).await.unwrap();

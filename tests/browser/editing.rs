@@ -20,7 +20,7 @@ impl Browser {
     }
 
     /// Types into a field, in place of what stands there.
-    async fn type_into(&self, label: &str, text: &str) {
+    pub async fn type_into(&self, label: &str, text: &str) {
         let control = self.control(label).await;
         if control.tag_name().await.unwrap() == "select" {
             control.send_keys(text).await.unwrap();
@@ -31,7 +31,7 @@ impl Browser {
     }
 
     /// Adds a row to a list and types into its fields.
-    async fn add_row(&self, item: &str, cells: &[(&str, &str)]) {
+    pub async fn add_row(&self, item: &str, cells: &[(&str, &str)]) {
         self.push(&format!("Add {}", item.to_lowercase())).await;
         for (label, text) in cells {
             self.type_into(label, text).await;
@@ -39,7 +39,7 @@ impl Browser {
     }
 
     /// Presses a button or follows a link of a page.
-    async fn push(&self, name: &str) {
+    pub async fn push(&self, name: &str) {
         let script = "return [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility()
             && (one.getAttribute('aria-label') ?? one.textContent).trim() === arguments[0])";
         let button = self.element(&format!("there is a button {name}"), script, vec![json!(name)]).await;
@@ -47,13 +47,13 @@ impl Browser {
     }
 
     /// Waits until a page says this.
-    async fn reads(&self, text: &str) {
+    pub async fn reads(&self, text: &str) {
         let script = "return document.querySelector('main').textContent.includes(arguments[0])";
         self.until(&format!("the page says {text}"), script, vec![json!(text)]).await;
     }
 
     /// Looks at a page in both themes, narrow and wide.
-    async fn pictured(&self, name: &str) {
+    pub async fn pictured(&self, name: &str) {
         for width in [480, 1280] {
             self.width(width).await;
             for theme in ["dark", "light"] {

@@ -7,7 +7,7 @@ use crate::browser::Browser;
 use crate::stage::{PASSWORD, Stage};
 
 /// Presses Tab until the focus stands on the control of this name.
-async fn tab_to(browser: &Browser, name: &str) {
+pub async fn tab_to(browser: &Browser, name: &str) {
     let script = "
         let one = document.activeElement;
         while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;

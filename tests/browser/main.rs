@@ -11,6 +11,7 @@ mod editing;
 mod flow;
 mod frames;
 mod grafana;
+mod grants;
 mod keyboard;
 mod life;
 mod log;

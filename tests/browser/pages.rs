@@ -5,8 +5,18 @@ use thirtyfour::prelude::*;
 
 use crate::stage::{PASSWORD, Stage};
 
-const SECTIONS: &[&str] =
-    &["", "tasks", "environments", "hostgroups", "hosts", "services", "event_handlers", "managers"];
+const SECTIONS: &[&str] = &[
+    "",
+    "tasks",
+    "environments",
+    "hostgroups",
+    "hosts",
+    "services",
+    "event_handlers",
+    "managers",
+    "rights",
+    "account",
+];
 
 impl Stage {
     /// The status of the page that is shown, its title, and where it stands.

@@ -13,6 +13,9 @@ async fn who_may_see_but_not_run_has_no_button_and_is_refused() {
     browser.sees("You may see these actions, but not run them.").await;
     let buttons = browser.buttons().await;
     assert!(!buttons.iter().any(|name| name.starts_with("Run")), "{buttons:?}");
+    let why = "return root.querySelector('a[aria-label^=\"Why may I not run\"]')?.getAttribute('href')";
+    let why = browser.in_popup("a link tells why", why, vec![]).await;
+    assert!(why.as_str().unwrap().starts_with("/rights?host=web-1&service=os&handler="), "{why}");
 
     let task = |host: i64| {
         json!({"host_id": host, "service_id": stage.world.os, "handler_id": stage.world.ok, "parameters": {}, "reason": null,
