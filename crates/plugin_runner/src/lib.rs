@@ -23,4 +23,4 @@ pub use outcome::Outcome;
 pub use progress::Progress;
 pub use registry::{Digest, Examined, Plugin, Registry, RegistryError, Trust};
 pub use runner::{Event, Examination, Remote, Runner, RunnerError, RunnerOptions, Stream};
-pub use tool::{ToolError, run_tool};
+pub use tool::{Tool, ToolError, run_tool};

@@ -34,6 +34,11 @@ impl Context {
         Pool::new(&self.settings.database.for_long_work(), "tasks")
     }
 
+    /// As [`Context::pool`] for a look that must not take longer than a daemon would wait.
+    pub fn quick_pool(&self) -> Pool {
+        Pool::new(&self.settings.database, "tasks")
+    }
+
     /// Runs `work` in a transaction: all of it happens, or nothing.
     pub fn transaction<T>(
         &self,

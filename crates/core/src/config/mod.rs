@@ -8,6 +8,7 @@ mod ini;
 mod macros_file;
 mod manager;
 mod plugins;
+mod retention;
 mod scheduler;
 mod ssh;
 mod web;
@@ -17,6 +18,7 @@ pub use ini::IniError;
 pub use macros_file::{MacroFile, Secret};
 pub use manager::ManagerSettings;
 pub use plugins::{PluginLimits, PluginSettings};
+pub use retention::RetentionSettings;
 pub use scheduler::{CronLine, SchedulerSettings};
 pub use ssh::{HostKeys, SshSettings};
 pub use web::{CookieMode, WebSettings};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub ssh: SshSettings,
     /// `[scheduler]` and `[cron]`
     pub scheduler: SchedulerSettings,
+    /// `[retention]`
+    pub retention: RetentionSettings,
     /// `[log] filter`: a tracing filter such as `info,web_gui=debug`.
     pub log_filter: String,
     /// `[files] macros`
@@ -78,6 +82,7 @@ impl Settings {
             plugins: PluginSettings::read(&mut file, ssh.environment())?,
             ssh,
             scheduler: SchedulerSettings::read(&mut file)?,
+            retention: RetentionSettings::read(&mut file)?,
             log_filter: read_log(&mut file)?,
             macros: read_files(&mut file)?,
         };

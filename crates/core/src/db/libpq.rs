@@ -136,3 +136,54 @@ impl Drop for Connection {
         unsafe { pq_sys::PQfinish(self.raw()) }
     }
 }
+
+/// One part of a connection string that stands in it.
+pub(super) struct Part {
+    /// Such as `host`.
+    pub keyword: String,
+    /// The environment variable that means the same, where there is one.
+    pub variable: Option<String>,
+    pub value: String,
+}
+
+/// Takes a connection string apart, as libpq would. The error is libpq's.
+pub(super) fn parse(connection_string: &str) -> Result<Vec<Part>, String> {
+    let text = CString::new(connection_string)
+        .map_err(|_| "the connection string has a NUL character".to_owned())?;
+    let mut message = std::ptr::null_mut();
+    // SAFETY: `text` is NUL-terminated, and `message` may be written to.
+    let options = unsafe { pq_sys::PQconninfoParse(text.as_ptr(), &raw mut message) };
+    if options.is_null() {
+        if message.is_null() {
+            return Err("libpq is out of memory".to_owned());
+        }
+        // SAFETY: libpq has written a NUL-terminated text, which is freed here and not used again.
+        let why = unsafe { CStr::from_ptr(message) }.to_string_lossy().trim_end().to_owned();
+        // SAFETY: as above.
+        unsafe { pq_sys::PQfreemem(message.cast()) };
+        return Err(why);
+    }
+    let mut parts = Vec::new();
+    let mut option = options;
+    // SAFETY: libpq gives an array that ends with an option without a keyword; its texts live until it is freed.
+    unsafe {
+        while !(*option).keyword.is_null() {
+            if let Some(value) = owned((*option).val) {
+                let keyword = owned((*option).keyword).unwrap_or_default();
+                parts.push(Part { keyword, variable: owned((*option).envvar), value });
+            }
+            option = option.add(1);
+        }
+        pq_sys::PQconninfoFree(options);
+    }
+    Ok(parts)
+}
+
+/// A copy of a text of libpq's, where there is one.
+///
+/// # Safety
+/// `text` is null or points to a NUL-terminated text.
+unsafe fn owned(text: *const std::ffi::c_char) -> Option<String> {
+    // SAFETY: the caller promises it.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}

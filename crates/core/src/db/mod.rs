@@ -2,7 +2,9 @@
 //! generated from the migrations.
 
 mod connection;
+mod environment;
 mod error;
+pub mod health;
 mod libpq;
 mod listener;
 pub mod migrations;
@@ -13,6 +15,7 @@ mod socket;
 mod watchdog;
 
 pub use connection::is_read_only;
+pub use environment::environment;
 pub use error::DbError;
 pub use listener::{Listener, Wake, Waker};
 pub use pool::{Pool, Unbounded};

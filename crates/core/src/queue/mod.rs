@@ -19,6 +19,8 @@ mod enqueue;
 mod poison;
 mod repeat;
 mod rescue;
+mod restored;
+pub mod retention;
 mod store;
 
 pub use cancel::{Cancelled, cancel};
@@ -26,6 +28,7 @@ pub use claim::{Claim, Renewed, claim, give_back, renew, strays};
 pub use enqueue::{Enqueued, NewTask, enqueue};
 pub use repeat::{MAX_ATTEMPTS, strike_off, take_lost};
 pub use rescue::{Rescued, expire, rescue};
+pub use restored::AFTER_RESTORE;
 pub use store::{Finish, Progress, finish, store};
 
 use crate::db::prepared;

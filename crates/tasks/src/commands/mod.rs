@@ -1,11 +1,14 @@
 //! One file per subcommand.
 
+mod backup;
 mod check_config;
+mod doctor;
 mod grant;
 mod handler;
 mod manager;
 mod migrate;
 mod plugin;
+mod purge;
 mod queue;
 mod rescue;
 mod ssh;
@@ -22,6 +25,15 @@ pub enum Command {
     Migrate,
     /// Read settings, macros, plugins and handlers, and say what is wrong with them
     CheckConfig,
+    /// Look at database, plugins, rights of files, clocks, disks, keys and the launcher, and say how to mend what is wrong;
+    /// exit code 0: all is well, 1: warnings, 2: something does not work
+    Doctor,
+    /// Remove history that is older than [retention] says, and what has run out
+    Purge,
+    /// Write the whole database into one file, with `pg_dump`
+    Backup(backup::BackupArguments),
+    /// Read a backup into an empty database, or in the place of all that is there; tasks of its queue do not run
+    Restore(backup::RestoreArguments),
     /// Users: add, list, disable, password, one-time link
     #[command(subcommand)]
     User(user::UserCommand),
@@ -54,10 +66,14 @@ impl Command {
     /// Does it, and gives the program's exit code.
     pub fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Doctor => return doctor::run(context),
+            Self::Purge => return purge::run(context),
             Self::CheckConfig => return check_config::run(context),
             Self::Plugin(command) => return command.run(context),
             Self::Ssh(command) => return command.run(context),
             Self::Migrate => migrate::run(context)?,
+            Self::Backup(arguments) => arguments.run(context)?,
+            Self::Restore(arguments) => arguments.run(context)?,
             Self::User(command) => command.run(context)?,
             Self::Token(command) => command.run(context)?,
             Self::Grant(command) => command.run(context)?,

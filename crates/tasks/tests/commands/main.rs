@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, and starts the program under test"
 )]
 
+mod maintenance;
+
 use selfservice_core::credentials::{ApiToken, secret_hash, verify_password};
 use selfservice_core::models::signin;
 use std::io::Write as _;
@@ -40,6 +42,13 @@ impl Tool {
         let path = self.directory.path().join(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    /// Adds sections to `settings.ini`.
+    fn add_settings(&self, text: &str) {
+        let path = self.directory.path().join("settings.ini");
+        let whole = std::fs::read_to_string(&path).unwrap() + text;
+        std::fs::write(&path, whole).unwrap();
     }
 
     fn call(&self, words: &str) -> Said {
