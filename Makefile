@@ -1,6 +1,6 @@
 # Targets are short names for scripts/; "make help" lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check build lint fmt schema bench soak install uninstall dev-db fresh-machine clean
+.PHONY: help run test check build lint fmt schema bench soak image install uninstall dev-db fresh-machine clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: ## Measure everything against the limits of the machine; groups: scripts/
 
 soak: ## Break everything at random and check: ROUNDS=1000 SEED=0
 	@exec scripts/soak.sh "$(or $(ROUNDS),1000)" "$(or $(SEED),0)"
+
+image: ## Build the container image without Docker and walk through it (as root)
+	@exec scripts/image.sh
 
 # Their variables are told in scripts/install.sh.
 export PREFIX LIBDIR DESTDIR PROGRAMS
