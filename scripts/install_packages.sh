@@ -26,6 +26,7 @@ needs_to_bench() {
 needs_to_test() {
     needs_to_bench
     need mariadb-server "plugins/sql.sh is tested against a real server" "test -x /usr/sbin/mariadbd"
+    need sudo "plugins/ssh.sh --sudo is tested with the real one" "command -v sudo"
     need ansible-core "plugins/ansible_playbook.py is tested with the real one" "command -v ansible-playbook"
     need chromium "the browser test" "command -v chromium"
     need chromium-driver "the browser test" "command -v chromedriver"

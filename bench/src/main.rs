@@ -37,6 +37,8 @@ enum Group {
     Rows,
     /// `remote_line_to_popup`
     Remote,
+    /// `cancel_remote`, `cancel_remote_stubborn`
+    Cancel,
     /// `drain_true`, `drain_launcher`
     Drain,
     /// `idle_rss`, `idle_cpu`
@@ -54,12 +56,13 @@ enum Group {
 }
 
 /// Where nothing is named. The queue comes last: it fills the database.
-const ALL: [Group; 12] = [
+const ALL: [Group; 13] = [
     Group::Commit,
     Group::Button,
     Group::Popup,
     Group::Lines,
     Group::Remote,
+    Group::Cancel,
     Group::Drain,
     Group::Idle,
     Group::Running,
@@ -116,6 +119,7 @@ fn measure(group: Group, world: &World, report: &mut Report, arguments: &Argumen
         Group::Lines => output::lines(world, report, rounds, true),
         Group::Rows => output::lines(world, report, rounds, false),
         Group::Remote => remote::lines(world, report, rounds),
+        Group::Cancel => remote::cancels(world, report, rounds),
         Group::Drain => drain::drain(world, report, rounds, arguments.tasks),
         Group::Idle => resources::idle(world, report, rounds),
         Group::Running => resources::running(world, report),

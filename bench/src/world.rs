@@ -14,13 +14,14 @@ use selfservice_core::plan::{Facts, Plan, Request, Requester};
 use selfservice_core::queue::{self, NewTask};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use supervisor::process::{GuardedChild, ProcessSpec};
 use supervisor::{PostgresOptions, PrivatePostgres};
 use tempfile::TempDir;
+use test_support::FreePort;
 use uuid::Uuid;
 
 /// So many hosts are there, so that as many tasks of one handler can wait at once.
@@ -124,7 +125,8 @@ impl World {
 
     /// Starts the GUI and gives its address.
     pub fn web(&self) -> anyhow::Result<(Program, String)> {
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let port = FreePort::claim();
+        let listen = port.address();
         let program = self.start("web_gui", 16, &listen.to_string())?;
         until("the GUI answers", || Ok(TcpStream::connect(listen).is_ok()))?;
         Ok((program, format!("http://{listen}")))

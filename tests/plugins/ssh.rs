@@ -408,6 +408,39 @@ fn sudo_never_asks_and_gets_the_arguments_whole() {
     assert_eq!(fs::read_to_string(&log).unwrap(), "<-n><-l><-u><app><--><reboot><now>");
 }
 
+/// Needs no line in `sudoers`: root may run as anybody, and anybody else is asked for a password, which `-n` refuses.
+#[test]
+fn the_real_sudo_changes_the_user_and_its_processes_end() {
+    let server = Sshd::start().unwrap();
+    let as_nobody = |command: &[&str]| ssh(&server, &["--sudo", "nobody", "--"]).args(command);
+    if !nix::unistd::geteuid().is_root() {
+        let ended = as_nobody(&["id", "-un"]).run();
+        assert_ne!(ended.code, 0, "{ended:?}");
+        assert!(ended.stderr.contains("a password is required"), "{ended:?}");
+        return;
+    }
+    let ended = as_nobody(&["id", "-un"]).run();
+    assert_eq!((ended.code, ended.text().as_str()), (0, "nobody\n"), "{ended:?}");
+    let ended = as_nobody(&["printf", "%s\\0"]).args(hostile::VALUES).run();
+    let expected: Vec<u8> =
+        hostile::VALUES.iter().flat_map(|value| [value.as_bytes(), b"\0"].concat()).collect();
+    assert_eq!((ended.code, ended.stdout), (0, expected));
+    assert_eq!(ssh(&server, &["--sudo", "nobody", "--check", "--", "id"]).run().code, 0);
+    let ended = ssh(&server, &["--sudo", "no-such-user", "--", "id"]).run();
+    assert_ne!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("unknown user"), "{ended:?}");
+
+    let mut running =
+        as_nobody(&["sh", "-c", "trap '' TERM; sleep 600 & echo pids $$ $!; wait; wait"]).start();
+    let pids: Vec<i32> =
+        running.wait_for_line("pids ").split(' ').skip(1).map(|pid| pid.parse().unwrap()).collect();
+    assert_eq!(pids.len(), 2);
+    running.cancel();
+    let ended = running.end();
+    assert_eq!(ended.code, 2, "{ended:?}");
+    eventually_gone(&pids);
+}
+
 #[test]
 fn a_script_is_sent_and_run_by_its_interpreter() {
     let server = Sshd::start().unwrap();
