@@ -1,5 +1,6 @@
 //! What was read from a source before it is checked: every object with the place where it stands.
 
+use crate::problem::Problem;
 use selfservice_core::models::inventory::{
     Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team,
 };
@@ -38,6 +39,8 @@ pub struct Found<T> {
 /// Everything that was read, from one file or several.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
+    /// The source that the file names.
+    pub source: Option<Found<String>>,
     /// Environments.
     pub environments: Vec<Found<Environment>>,
     /// Host groups.
@@ -56,7 +59,20 @@ pub struct Document {
 
 impl Document {
     /// Adds what another file brought.
-    pub fn append(&mut self, mut other: Self) {
+    ///
+    /// # Errors
+    /// It names another source.
+    pub fn append(&mut self, mut other: Self) -> Result<(), Problem> {
+        if let (Some(own), Some(others)) = (&self.source, &other.source)
+            && own.row != others.row
+        {
+            let message = format!(
+                "the source is '{}' here and '{}' at {}; load them one after the other",
+                others.row, own.row, own.place
+            );
+            return Err(Problem::new(&others.place, message));
+        }
+        self.source = self.source.take().or(other.source);
         self.environments.append(&mut other.environments);
         self.hostgroups.append(&mut other.hostgroups);
         self.services.append(&mut other.services);
@@ -64,11 +80,12 @@ impl Document {
         self.hosts.append(&mut other.hosts);
         self.teams.append(&mut other.teams);
         self.grants.append(&mut other.grants);
+        Ok(())
     }
 
     /// The objects without their places.
     pub(crate) fn into_inventory(self) -> Inventory {
-        Inventory {
+        let mut inventory = Inventory {
             environments: rows(self.environments),
             hostgroups: rows(self.hostgroups),
             services: rows(self.services),
@@ -76,7 +93,9 @@ impl Document {
             hosts: rows(self.hosts),
             teams: rows(self.teams),
             grants: rows(self.grants),
-        }
+        };
+        inventory.normalise();
+        inventory
     }
 }
 

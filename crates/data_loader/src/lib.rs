@@ -1,7 +1,8 @@
-//! Loads inventory from files into the database: read ([`source`]), check as a whole (`validate`), then write in one
-//! transaction ([`load`]) or, for a plan, do the same and take it back. Loading the same again changes nothing.
+//! Loads inventory from other places into the database: read ([`source`]), check as a whole (`validate`), then write in
+//! one transaction ([`load`]) or, for a plan, do the same and take it back. Loading the same again changes nothing.
 
 mod document;
+mod export;
 mod load;
 mod problem;
 mod report;
@@ -9,6 +10,7 @@ pub mod source;
 mod validate;
 
 pub use document::{Document, Found, Place};
-pub use load::{LoadError, Mode, load};
+pub use export::export;
+pub use load::{LoadError, Mode, Options, load};
 pub use problem::Problem;
 pub use report::Report;

@@ -4,7 +4,9 @@
 //! and the `main` files reads the environment.
 
 mod database;
+mod influxdata;
 mod ini;
+mod loads;
 mod macros_file;
 mod manager;
 mod plugins;
@@ -14,7 +16,9 @@ mod ssh;
 mod web;
 
 pub use database::DatabaseSettings;
+pub use influxdata::{InfluxSettings, ServiceRule, TagUse};
 pub use ini::IniError;
+pub use loads::{LoadSettings, SOURCE_NAME, is_source_name};
 pub use macros_file::{MacroFile, Secret};
 pub use manager::ManagerSettings;
 pub use plugins::{PluginLimits, PluginSettings};
@@ -50,6 +54,10 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     /// `[retention]`
     pub retention: RetentionSettings,
+    /// `[loads]` and `[load_commands]`
+    pub loads: LoadSettings,
+    /// `[influxdata]`, `[influxdata_services]` and `[influxdata_tags]`
+    pub influxdata: InfluxSettings,
     /// `[log] filter`: a tracing filter such as `info,web_gui=debug`.
     pub log_filter: String,
     /// `[files] macros`
@@ -83,6 +91,8 @@ impl Settings {
             ssh,
             scheduler: SchedulerSettings::read(&mut file)?,
             retention: RetentionSettings::read(&mut file)?,
+            loads: LoadSettings::read(&mut file)?,
+            influxdata: InfluxSettings::read(&mut file)?,
             log_filter: read_log(&mut file)?,
             macros: read_files(&mut file)?,
         };

@@ -24,7 +24,7 @@ pub struct CronLine {
 }
 
 /// The programs that a cron line may name.
-pub const CRON_PROGRAMS: &[&str] = &["data_loader", "tasks"];
+pub const CRON_PROGRAMS: &[&str] = &["data_loader", "influxdata", "tasks"];
 
 impl SchedulerSettings {
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {

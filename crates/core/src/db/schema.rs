@@ -70,6 +70,16 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    environments_sources (environments_id) {
+        environments_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     event_handler_revisions (event_handlers_id, revision) {
         event_handlers_id -> Int8,
         revision -> Int4,
@@ -111,6 +121,16 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    event_handlers_sources (event_handlers_id) {
+        event_handlers_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     events_handlers_members (id) {
         id -> Int8,
         services_members_id -> Int8,
@@ -134,6 +154,16 @@ diesel::table! {
         event_handlers_id -> Nullable<Int8>,
         handler_tag -> Nullable<Text>,
         verb -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    grants_sources (grants_id) {
+        grants_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
     }
 }
 
@@ -178,6 +208,16 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    hostgroups_sources (hostgroups_id) {
+        hostgroups_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     hosts (id) {
         id -> Int8,
         name -> Text,
@@ -187,6 +227,16 @@ diesel::table! {
         vars -> Jsonb,
         tags -> Array<Nullable<Text>>,
         max_running -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    hosts_sources (hosts_id) {
+        hosts_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
     }
 }
 
@@ -267,6 +317,16 @@ diesel::table! {
     services_members_hostgroups (services_members_id, hostgroups_id) {
         services_members_id -> Int8,
         hostgroups_id -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    services_sources (services_id) {
+        services_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
     }
 }
 
@@ -384,6 +444,16 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    teams_sources (teams_id) {
+        teams_id -> Int8,
+        sources -> Array<Nullable<Text>>,
+        set_by -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     users (id) {
         id -> Int8,
         name -> Text,
@@ -419,7 +489,9 @@ diesel::joinable!(confirmations -> users (users_id));
 diesel::joinable!(environments_members -> environments (environments_id));
 diesel::joinable!(environments_members -> hostgroups (hostgroups_id));
 diesel::joinable!(environments_members -> hosts (hosts_id));
+diesel::joinable!(environments_sources -> environments (environments_id));
 diesel::joinable!(event_handler_revisions -> event_handlers (event_handlers_id));
+diesel::joinable!(event_handlers_sources -> event_handlers (event_handlers_id));
 diesel::joinable!(events_handlers_members -> event_handlers (event_handlers_id));
 diesel::joinable!(events_handlers_members -> services_members (services_members_id));
 diesel::joinable!(grants -> environments (environments_id));
@@ -427,11 +499,14 @@ diesel::joinable!(grants -> event_handlers (event_handlers_id));
 diesel::joinable!(grants -> hostgroups (hostgroups_id));
 diesel::joinable!(grants -> teams (teams_id));
 diesel::joinable!(grants -> users (users_id));
+diesel::joinable!(grants_sources -> grants (grants_id));
 diesel::joinable!(host_aliases -> hosts (hosts_id));
 diesel::joinable!(hostgroups_members -> hostgroups (hostgroups_id));
 diesel::joinable!(hostgroups_members -> hosts (hosts_id));
 diesel::joinable!(hostgroups_services -> hostgroups (hostgroups_id));
 diesel::joinable!(hostgroups_services -> services (services_id));
+diesel::joinable!(hostgroups_sources -> hostgroups (hostgroups_id));
+diesel::joinable!(hosts_sources -> hosts (hosts_id));
 diesel::joinable!(plugins -> workers (workers_id));
 diesel::joinable!(services_event_handlers -> event_handlers (event_handlers_id));
 diesel::joinable!(services_event_handlers -> services (services_id));
@@ -439,6 +514,7 @@ diesel::joinable!(services_members -> hosts (hosts_id));
 diesel::joinable!(services_members -> services (services_id));
 diesel::joinable!(services_members_hostgroups -> hostgroups (hostgroups_id));
 diesel::joinable!(services_members_hostgroups -> services_members (services_members_id));
+diesel::joinable!(services_sources -> services (services_id));
 diesel::joinable!(sessions -> users (users_id));
 diesel::joinable!(signin_links -> users (users_id));
 diesel::joinable!(tasks -> event_handlers (event_handlers_id));
@@ -448,6 +524,7 @@ diesel::joinable!(tasks -> users (users_id));
 diesel::joinable!(tasks -> workers (workers_id));
 diesel::joinable!(teams_members -> teams (teams_id));
 diesel::joinable!(teams_members -> users (users_id));
+diesel::joinable!(teams_sources -> teams (teams_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_tokens,
@@ -455,15 +532,20 @@ diesel::allow_tables_to_appear_in_same_query!(
     confirmations,
     environments,
     environments_members,
+    environments_sources,
     event_handler_revisions,
     event_handlers,
+    event_handlers_sources,
     events_handlers_members,
     grants,
+    grants_sources,
     host_aliases,
     hostgroups,
     hostgroups_members,
     hostgroups_services,
+    hostgroups_sources,
     hosts,
+    hosts_sources,
     logs,
     plugins,
     schedule_runs,
@@ -471,12 +553,14 @@ diesel::allow_tables_to_appear_in_same_query!(
     services_event_handlers,
     services_members,
     services_members_hostgroups,
+    services_sources,
     sessions,
     signin_failures,
     signin_links,
     tasks,
     teams,
     teams_members,
+    teams_sources,
     users,
     workers,
 );

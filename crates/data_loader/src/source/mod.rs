@@ -3,16 +3,28 @@
 mod yaml;
 
 use crate::document::{Document, Place};
+use crate::load::LoadError;
 use crate::problem::Problem;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Reads all files as one document; the complaints of all of them are gathered.
+pub fn read(files: &[PathBuf]) -> Result<Document, LoadError> {
+    let mut document = Document::default();
+    let mut problems = Vec::new();
+    for file in files {
+        let read = read_file(file).and_then(|more| document.append(more));
+        problems.extend(read.err());
+    }
+    if problems.is_empty() { Ok(document) } else { Err(LoadError::Refused(problems)) }
+}
+
 /// Reads one file. Fails where it cannot be read, is too large, is not UTF-8 or is not what its format allows.
-pub fn read(path: &Path) -> Result<Document, Problem> {
+fn read_file(path: &Path) -> Result<Document, Problem> {
     let whole = Place { file: path.into(), line: 0 };
     let bytes = bounded(path).map_err(|error| Problem::new(&whole, format!("cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|error| {

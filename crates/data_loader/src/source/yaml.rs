@@ -11,6 +11,8 @@ use serde_saphyr::{MessageFormatter as _, Options, Spanned, UserMessageFormatter
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
+    source: Option<Spanned<String>>,
+    #[serde(default)]
     environments: Vec<Spanned<Environment>>,
     #[serde(default)]
     hostgroups: Vec<Spanned<Hostgroup>>,
@@ -34,6 +36,7 @@ pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
         Problem::new(&place, UserMessageFormatter.format_message(&error))
     })?;
     Ok(Document {
+        source: found(whole, file.source.into_iter().collect()).pop(),
         environments: found(whole, file.environments),
         hostgroups: found(whole, file.hostgroups),
         services: found(whole, file.services),

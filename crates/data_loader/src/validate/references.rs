@@ -65,6 +65,11 @@ fn add_host<'a>(all: &mut Vec<Reference<'a>>, Found { row, place }: &'a Found<Ho
     let by = format!("host '{}'", row.name);
     add_list(all, Noun::Hostgroup, row.hostgroups.as_deref(), &by, place);
     add_list(all, Noun::Service, row.services.as_deref(), &by, place);
+    add_list(all, Noun::Service, row.dropped_services.as_deref(), &by, place);
+    for (service, handlers) in [&row.handlers, &row.dropped_handlers].into_iter().flatten().flatten() {
+        all.push(Reference { noun: Noun::Service, name: service, by: by.clone(), place });
+        add_list(all, Noun::EventHandler, Some(handlers), &by, place);
+    }
     for (environment, hostgroup) in row.environments.iter().flatten() {
         let named = std::iter::once((Noun::Environment, environment))
             .chain(hostgroup.iter().map(|hostgroup| (Noun::Hostgroup, hostgroup)));

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use selfservice_core::access::Verb;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::grants::GrantLine;
-use selfservice_core::models::inventory::{self, Grant, Inventory, Noun};
+use selfservice_core::models::inventory::{self, Grant, Inventory, Load, Noun, Source};
 
 #[derive(Subcommand)]
 pub enum GrantCommand {
@@ -72,7 +72,8 @@ impl AddArguments {
                 }],
                 ..Inventory::default()
             };
-            let changes = inventory::load(connection, &inventory, "tasks")?;
+            let load = Load { source: Source::hand(), author: "tasks", prune: false };
+            let changes = inventory::load(connection, &inventory, &load)?;
             let added: Vec<String> = changes.objects.into_keys().map(|(_, text)| text).collect();
             for text in &added {
                 audit(connection, "grant.add", text)?;

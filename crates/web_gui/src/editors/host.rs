@@ -134,6 +134,7 @@ pub fn read(fields: &Fields, complaints: &mut Vec<Complaint>) -> Definition {
         services: Some(fields.list(("services", ""))),
         tags: Some(fields.list(("tags", ""))),
         max_running: Some(limit.unwrap_or_default()),
+        ..Host::default()
     };
     Definition::Host(row)
 }

@@ -1,5 +1,6 @@
 //! What a load did, object by object.
 
+use super::sources::{Kept, Missing};
 use super::{Copies, Noun};
 use crate::models::grants::GrantLine;
 use diesel::pg::PgConnection;
@@ -14,6 +15,10 @@ pub enum Change {
     Added,
     /// It was there, and these of its fields are different now.
     Changed(BTreeSet<String>),
+    /// The source brought it, names it no more, and nobody else brought it: it is gone.
+    Removed,
+    /// The source names it no more, but somebody else brought it, too: it stays, and is theirs alone.
+    Released,
 }
 
 /// What a load did; empty where everything was as the source says.
@@ -23,6 +28,16 @@ pub struct Changes {
     pub objects: BTreeMap<(Noun, String), Change>,
     /// What that meant for services and handlers that hosts inherit.
     pub copies: Copies,
+    /// What belongs to somebody who counts more than the source, and therefore stays as it is.
+    pub kept: Vec<Kept>,
+    /// By kind: what the source brought and names no more.
+    pub missing: BTreeMap<Noun, Missing>,
+    /// What was not removed, and why; sentences.
+    pub in_use: Vec<String>,
+    /// Services that the source's hosts had before, where some of them lost any; else 0.
+    pub services_before: i64,
+    /// Objects that the source names, as they were.
+    pub unchanged: usize,
 }
 
 #[derive(QueryableByName)]
@@ -67,6 +82,13 @@ const LINKS: &[(Noun, &str, &str)] = &[
     (Noun::Team, "members", include_str!("teams_members.sql")),
 ];
 
+/// As [`LINKS`].
+const ASSIGNMENTS: &[(Noun, &str, &str)] = &[
+    (Noun::Host, "dropped_services", include_str!("dropped_services.sql")),
+    (Noun::Host, "dropped_handlers", include_str!("dropped_handlers.sql")),
+    (Noun::Host, "handlers", include_str!("own_handlers.sql")),
+];
+
 impl Changes {
     /// Whether nothing was different.
     pub fn is_empty(&self) -> bool {
@@ -85,7 +107,16 @@ impl Changes {
     }
 
     pub(super) fn take_links(&mut self, connection: &mut PgConnection) -> QueryResult<()> {
-        for (noun, field, sql) in LINKS {
+        self.take_lists(connection, LINKS)
+    }
+
+    /// What hosts have beside their templates; after the copies.
+    pub(super) fn take_assignments(&mut self, connection: &mut PgConnection) -> QueryResult<()> {
+        self.take_lists(connection, ASSIGNMENTS)
+    }
+
+    fn take_lists(&mut self, connection: &mut PgConnection, lists: &[(Noun, &str, &str)]) -> QueryResult<()> {
+        for (noun, field, sql) in lists {
             let rows: Vec<NameRow> = diesel::sql_query(*sql).load(connection)?;
             for row in rows {
                 let change =
@@ -100,7 +131,9 @@ impl Changes {
     }
 
     pub(super) fn take_grants(&mut self, connection: &mut PgConnection) -> QueryResult<()> {
+        diesel::sql_query(include_str!("grants_named.sql")).execute(connection)?;
         let rows: Vec<IdRow> = diesel::sql_query(include_str!("grants.sql")).load(connection)?;
+        diesel::sql_query(include_str!("grants_found.sql")).execute(connection)?;
         let ids: Vec<i64> = rows.into_iter().map(|row| row.id).collect();
         for grant in GrantLine::of(connection, &ids)? {
             self.objects.insert((Noun::Grant, grant.text), Change::Added);

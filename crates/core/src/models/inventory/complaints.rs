@@ -100,7 +100,25 @@ impl Host {
             complaints.push(Complaint::new("max_running", text));
         }
         complaints.extend(self.strange_hostgroups());
+        complaints.extend(twice("dropped_services", self.dropped_services.as_deref()));
+        for (field, lists) in [("handlers", &self.handlers), ("dropped_handlers", &self.dropped_handlers)] {
+            complaints.extend(lists.iter().flatten().filter_map(|(_, names)| twice(field, Some(names))));
+        }
         complaints
+    }
+
+    /// What only a load may say in a definition: an editor makes these changes one by one
+    /// ([`Assignment`](super::Assignment)), each with the rights that it needs.
+    pub(super) fn assignment_complaints(&self) -> Vec<Complaint> {
+        let given = [
+            ("handlers", self.handlers.is_some()),
+            ("dropped_services", self.dropped_services.is_some()),
+            ("dropped_handlers", self.dropped_handlers.is_some()),
+        ];
+        let complaint = |(field, _): (&'static str, bool)| {
+            Complaint::new(field, format!("{field} can be said in files only; use the host's page"))
+        };
+        given.into_iter().filter(|(_, given)| *given).map(complaint).collect()
     }
 
     /// Environments in which the host would stand as something that it is not.

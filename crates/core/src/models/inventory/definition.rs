@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Jsonb};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 /// What may be made, changed and deleted one by one.
 #[derive(Debug, Clone)]
@@ -107,14 +108,10 @@ impl Definition {
     #[must_use]
     pub fn normalised(mut self) -> Self {
         match &mut self {
-            Self::Hostgroup(row) => sort(row.services.as_mut()),
-            Self::Host(row) => {
-                sort(row.aliases.as_mut());
-                sort(row.hostgroups.as_mut());
-                sort(row.services.as_mut());
-            }
-            Self::Team(row) => sort(row.members.as_mut()),
-            Self::User(row) => sort(row.teams.as_mut()),
+            Self::Hostgroup(row) => row.normalise(),
+            Self::Host(row) => row.normalise(),
+            Self::Team(row) => row.normalise(),
+            Self::User(row) => row.teams.iter_mut().for_each(|teams| teams.sort()),
             Self::Environment(_) | Self::Service(_) | Self::EventHandler(_) => {}
         }
         self
@@ -154,18 +151,11 @@ impl Definition {
 impl Stored {
     /// The object with this id as it is.
     pub fn find(connection: &mut PgConnection, noun: Noun, id: i64) -> QueryResult<Option<Self>> {
-        let sql = match noun {
-            Noun::Environment => include_str!("stored/environments.sql"),
-            Noun::EventHandler => include_str!("stored/event_handlers.sql"),
-            Noun::Service => include_str!("stored/services.sql"),
-            Noun::Hostgroup => include_str!("stored/hostgroups.sql"),
-            Noun::Host => include_str!("stored/hosts.sql"),
-            Noun::Team => include_str!("stored/teams.sql"),
-            Noun::User => include_str!("stored/users.sql"),
-            Noun::Grant => return Ok(None),
-        };
-        let row: Option<DefinitionRow> =
-            diesel::sql_query(sql).bind::<BigInt, _>(id).get_result(connection).optional()?;
+        let Some(sql) = stored(noun) else { return Ok(None) };
+        let row: Option<DefinitionRow> = diesel::sql_query(format!("{sql} WHERE o.id = $1"))
+            .bind::<BigInt, _>(id)
+            .get_result(connection)
+            .optional()?;
         let Some(row) = row else { return Ok(None) };
         let definition = Definition::from_json(noun, row.definition).map_err(unreadable)?;
         Ok(Some(Self { id, definition }))
@@ -187,6 +177,31 @@ impl Stored {
     }
 }
 
+/// The query for id, name and definition of all objects (`o`) that have a definition by which they are edited.
+fn stored(noun: Noun) -> Option<&'static str> {
+    match noun {
+        Noun::Environment => Some(include_str!("stored/environments.sql")),
+        Noun::EventHandler => Some(include_str!("stored/event_handlers.sql")),
+        Noun::Service => Some(include_str!("stored/services.sql")),
+        Noun::Hostgroup => Some(include_str!("stored/hostgroups.sql")),
+        Noun::Host => Some(include_str!("stored/hosts.sql")),
+        Noun::Team => Some(include_str!("stored/teams.sql")),
+        Noun::User => Some(include_str!("stored/users.sql")),
+        Noun::Grant => None,
+    }
+}
+
+/// The query for id, name and everything that a file may say of all objects (`o`) that have names.
+pub(super) fn everything(noun: Noun) -> Option<Cow<'static, str>> {
+    match noun {
+        Noun::Host => {
+            let whole = include_str!("stored/host_assignments.sql");
+            Some(whole.replace("$stored$", include_str!("stored/hosts.sql")).into())
+        }
+        _ => stored(noun).map(Cow::Borrowed),
+    }
+}
+
 /// The value as text that does not depend on the order of members.
 fn canonical(value: &Value) -> String {
     match value {
@@ -198,12 +213,6 @@ fn canonical(value: &Value) -> String {
         }
         Value::Array(values) => format!("{:?}", values.iter().map(canonical).collect::<Vec<_>>()),
         other => other.to_string(),
-    }
-}
-
-fn sort(names: Option<&mut Vec<String>>) {
-    if let Some(names) = names {
-        names.sort();
     }
 }
 

@@ -1,4 +1,5 @@
--- A handler is always given as a whole. $1 is the author of the revisions that this writes. The limit is no part of a
+-- A handler is always given as a whole; without a claim it belongs to somebody else. $1 is the author of the revisions
+-- that this writes. The limit is no part of a
 -- revision: it says when a command runs and not which, and tasks that wait must not be rejected because it is raised.
 WITH present AS (
     SELECT l.*, h.id AS present_id, array_remove(ARRAY[
@@ -16,7 +17,7 @@ WITH present AS (
         CASE WHEN l.enabled <> h.enabled THEN 'enabled' END,
         CASE WHEN l.runbook_url IS DISTINCT FROM h.runbook_url THEN 'runbook_url' END,
         CASE WHEN l.max_running IS DISTINCT FROM h.max_running THEN 'max_running' END], NULL) AS fields
-    FROM load_event_handlers l JOIN event_handlers h ON h.name = l.name
+    FROM load_event_handlers l JOIN event_handlers h ON h.name = l.name WHERE l.claims <> '{}'
 ), changed AS (
     UPDATE event_handlers h SET description = p.description, plugin = p.plugin, arguments = p.arguments,
            parameters = p.parameters, tags = p.tags, secrets = p.secrets, risk = p.risk,

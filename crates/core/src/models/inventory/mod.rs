@@ -3,8 +3,8 @@
 //! A load: everything that a source says goes into temporary tables and from there, by a fixed number of
 //! statements whatever its size, into the tables that count.
 //!
-//! Only what the source names is added and changed; nothing that it leaves out is removed. An editor's change of one
-//! object ([`save`]) goes the same way.
+//! What the source names is added and changed, as far as it is the source's (`sources`); what it leaves out is removed
+//! only where that is asked for. An editor's change of one object ([`save`]) goes the same way.
 
 mod assignments;
 mod borders;
@@ -13,11 +13,13 @@ mod complaints;
 mod copies;
 mod definition;
 mod delete;
+mod export;
 mod known;
 mod pending;
 mod people;
 mod rows;
 mod save;
+mod sources;
 mod stage;
 
 pub use assignments::{Assignment, Joining, assign};
@@ -26,12 +28,14 @@ pub use complaints::Complaint;
 pub use copies::Copies;
 pub use definition::{Definition, Stored};
 pub use delete::{Dependant, delete, dependants};
+pub use export::{export, hold_still};
 pub use known::{Known, known};
 pub use pending::{Pending, PendingHost};
 pub use people::{keeping_administrator, lock_rights};
 pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team, User};
 pub(crate) use save::id_of;
 pub use save::{EditError, Editor, Saved, Target, apply, check, save};
+pub use sources::{HAND, Kept, Missing, Source};
 pub use stage::{try_lock, try_lock_all};
 
 use crate::text_enum::text_enum;
@@ -76,17 +80,39 @@ impl Noun {
     }
 }
 
+/// How something is loaded.
+#[derive(Debug, Clone)]
+pub struct Load<'a> {
+    /// Who brings it.
+    pub source: Source<'a>,
+    /// Stands in the revisions of handlers.
+    pub author: &'a str,
+    /// Whether what the source alone brought and names no more is removed.
+    pub prune: bool,
+}
+
 /// Loads `inventory` and tells what changed. Call it in a transaction and after the checks: a name that is not known is
-/// passed over here. Rolling back makes it a plan. `author` stands in the revisions of handlers.
-pub fn load(connection: &mut PgConnection, inventory: &Inventory, author: &str) -> QueryResult<Changes> {
+/// passed over here. Rolling back makes it a plan.
+pub fn load(connection: &mut PgConnection, inventory: &Inventory, load: &Load<'_>) -> QueryResult<Changes> {
     stage::allow_time(connection)?;
     stage::lock(connection)?;
-    stage::fill(connection, inventory)?;
-    let mut changes = Changes::default();
-    changes.take_objects(connection, author)?;
+    stage::fill(connection, inventory, load.source.name)?;
+    let brought = sources::brought(connection, &load.source)?;
+    let mut changes = Changes { kept: sources::respect(connection, &load.source)?, ..Changes::default() };
+    changes.take_objects(connection, load.author)?;
     stage::resolve(connection)?;
     changes.take_links(connection)?;
     changes.take_grants(connection)?;
     changes.copies = copies::refresh(connection)?;
+    changes.take_assignments(connection)?;
+    changes.unchanged = inventory.len().saturating_sub(changes.objects.len());
+    sources::claim(connection, &load.source)?;
+    sources::missing(connection, &load.source, brought, &mut changes)?;
+    if changes.copies.services_removed > 0 {
+        changes.services_before = sources::services_before(connection, &load.source, changes.copies)?;
+    }
+    if load.prune {
+        sources::prune(connection, &load.source, &mut changes)?;
+    }
     Ok(changes)
 }

@@ -58,7 +58,7 @@ pub struct Service {
 }
 
 /// A machine, or whatever has an address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// Unique name.
@@ -84,6 +84,15 @@ pub struct Host {
     /// Services of the host itself, beside those that its host groups bring.
     #[serde(default)]
     pub services: Option<Vec<String>>,
+    /// Handlers of the host itself for a service of it, beside those that the service brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handlers: Option<BTreeMap<String, Vec<String>>>,
+    /// Services that its host groups bring and that it does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_services: Option<Vec<String>>,
+    /// Handlers that a service of it brings and that it does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_handlers: Option<BTreeMap<String, Vec<String>>>,
     /// A manager serves it when it has all of these.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
@@ -215,6 +224,59 @@ pub struct Inventory {
     pub teams: Vec<Team>,
     /// Grants.
     pub grants: Vec<Grant>,
+}
+
+impl Inventory {
+    /// How many objects it names.
+    pub fn len(&self) -> usize {
+        self.environments.len()
+            + self.hostgroups.len()
+            + self.services.len()
+            + self.event_handlers.len()
+            + self.hosts.len()
+            + self.teams.len()
+            + self.grants.len()
+    }
+
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts lists whose order means nothing into one order, so that they can be compared.
+    pub fn normalise(&mut self) {
+        self.hostgroups.iter_mut().for_each(Hostgroup::normalise);
+        self.hosts.iter_mut().for_each(Host::normalise);
+        self.teams.iter_mut().for_each(Team::normalise);
+    }
+}
+
+impl Hostgroup {
+    pub(super) fn normalise(&mut self) {
+        sort(self.services.as_mut());
+    }
+}
+
+impl Team {
+    pub(super) fn normalise(&mut self) {
+        sort(self.members.as_mut());
+    }
+}
+
+impl Host {
+    pub(super) fn normalise(&mut self) {
+        sort(self.aliases.as_mut());
+        sort(self.hostgroups.as_mut());
+        sort(self.services.as_mut());
+        sort(self.dropped_services.as_mut());
+        self.dropped_handlers.iter_mut().flat_map(BTreeMap::values_mut).for_each(|names| names.sort());
+    }
+}
+
+fn sort(names: Option<&mut Vec<String>>) {
+    if let Some(names) = names {
+        names.sort();
+    }
 }
 
 fn normal() -> Risk {

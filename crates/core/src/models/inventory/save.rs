@@ -3,7 +3,7 @@
 use super::borders::{self, Border};
 use super::complaints::Complaint;
 use super::definition::{Definition, Stored, unreadable};
-use super::{Changes, Copies, Noun, copies, known, people, stage};
+use super::{Changes, Copies, Noun, copies, known, people, sources, stage};
 use crate::access::Access;
 use crate::config::MacroFile;
 use crate::models::visible::{self, Viewer};
@@ -142,6 +142,9 @@ fn saved(
 ) -> Result<Saved, EditError> {
     let after = Stored::find(connection, noun, id)?.ok_or(EditError::Gone)?;
     let changes = differences(before.map(|stored| &stored.definition), &after.definition)?;
+    if noun != Noun::User {
+        sources::set_by_hand(connection, &after.definition, id, changes.keys())?;
+    }
     Ok(Saved { id, changes, copies })
 }
 
@@ -184,7 +187,7 @@ pub fn check(
         Definition::EventHandler(row) => row.complaints(macros),
         Definition::Service(row) => row.complaints(),
         Definition::Hostgroup(row) => row.complaints(),
-        Definition::Host(row) => row.complaints(),
+        Definition::Host(row) => [row.complaints(), row.assignment_complaints()].concat(),
     });
     for (field, noun, names) in references(definition) {
         complaints.extend(missing(connection, editor.viewer, field, noun, &names)?);
@@ -299,7 +302,7 @@ fn load(
     author: &str,
     with_copies: bool,
 ) -> QueryResult<Changes> {
-    stage::fill(connection, &definition.into_inventory())?;
+    stage::fill(connection, &definition.into_inventory(), sources::HAND)?;
     let mut changes = Changes::default();
     changes.take_objects(connection, author)?;
     stage::resolve(connection)?;

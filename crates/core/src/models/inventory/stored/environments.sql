@@ -1,3 +1,3 @@
-SELECT jsonb_build_object('name', name, 'description', description, 'colour', colour, 'minimum_risk', minimum_risk)
-       AS definition
-FROM environments WHERE id = $1
+SELECT o.id, o.name, jsonb_build_object('name', o.name, 'description', o.description, 'colour', o.colour,
+           'minimum_risk', o.minimum_risk) AS definition
+FROM environments o

@@ -1,3 +1,3 @@
-SELECT to_jsonb(h) - ARRAY['id', 'name_key', 'revision', 'paused_at', 'paused_by', 'paused_reason', 'resumed_at']
+SELECT o.id, o.name, to_jsonb(o) - ARRAY['id', 'name_key', 'revision', 'paused_at', 'paused_by', 'paused_reason', 'resumed_at']
        AS definition
-FROM event_handlers h WHERE id = $1
+FROM event_handlers o

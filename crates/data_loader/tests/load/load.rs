@@ -1,10 +1,8 @@
-//! Loads into a real database: what the files say, nothing else, and nothing by halves.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use data_loader::{LoadError, Mode, Report, load};
+//! YAML files: what they say, what is refused, and what templates bring.
+use crate::loader::{Loader, OPTIONS};
+use data_loader::Mode;
 use selfservice_core::config::MacroFile;
 use std::path::{Path, PathBuf};
-use test_support::TestDatabase;
 
 const INVENTORY: &str = "
 environments:
@@ -46,43 +44,6 @@ const HANDLERS: &str = "SELECT s.name, string_agg(h.name || CASE WHEN e.dropped 
     FROM events_handlers_members e JOIN event_handlers h ON h.id = e.event_handlers_id \
     JOIN services_members m ON m.id = e.services_members_id JOIN services s ON s.id = m.services_id \
     GROUP BY 1 ORDER BY 1";
-
-struct Loader {
-    database: TestDatabase,
-    directory: tempfile::TempDir,
-}
-
-impl Loader {
-    fn new() -> Self {
-        Self { database: TestDatabase::new(), directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn load(&self, text: &str, mode: Mode) -> Result<Report, LoadError> {
-        let file = self.file("inventory.yaml", text);
-        load(self.database.pool(), &MacroFile::default(), &[file], mode)
-    }
-
-    fn apply(&self, text: &str) -> String {
-        self.load(text, Mode::Apply).unwrap().to_string()
-    }
-
-    /// The complaints, each without its directory.
-    fn refused(&self, text: &str) -> Vec<String> {
-        match self.load(text, Mode::Apply) {
-            Err(LoadError::Refused(problems)) => {
-                let directory = format!("{}/", self.directory.path().display());
-                problems.iter().map(|problem| problem.to_string().replace(&directory, "")).collect()
-            }
-            other => panic!("not refused: {other:?}"),
-        }
-    }
-}
 
 #[test]
 fn a_second_load_changes_nothing_and_a_plan_writes_nothing() {
@@ -305,11 +266,10 @@ fn several_files_are_one_inventory() {
     let loader = Loader::new();
     let first = loader.file("a.yaml", "services: [{name: Disk, handlers: [Look]}]");
     let second = loader.file("b.yaml", "event_handlers: [{name: Look, plugin: look.sh}]");
-    let pool = loader.database.pool();
     let macros = MacroFile::default();
-    assert!(load(pool, &macros, std::slice::from_ref(&first), Mode::Apply).is_err());
-    load(pool, &macros, &[first, second], Mode::Apply).unwrap();
-    assert!(load(pool, &macros, &[Path::new("/nowhere.yaml").to_owned()], Mode::Apply).is_err());
+    assert!(loader.load_files(std::slice::from_ref(&first), &macros, OPTIONS).is_err());
+    loader.load_files(&[first, second], &macros, OPTIONS).unwrap();
+    assert!(loader.load_files(&[Path::new("/nowhere.yaml").to_owned()], &macros, OPTIONS).is_err());
 }
 
 #[test]
@@ -321,9 +281,9 @@ fn the_example_inventory_is_right() {
         .iter()
         .map(|name| etc.join(format!("example/{name}.yaml")))
         .collect();
-    let report = load(loader.database.pool(), &macros, &files, Mode::Apply).unwrap();
+    let report = loader.load_files(&files, &macros, OPTIONS).unwrap();
     assert!(report.warnings.is_empty() && !report.is_unchanged());
-    assert!(load(loader.database.pool(), &macros, &files, Mode::Apply).unwrap().is_unchanged());
+    assert!(loader.load_files(&files, &macros, OPTIONS).unwrap().is_unchanged());
     assert_eq!(loader.database.sql("SELECT count(DISTINCT address) FROM hosts"), "1");
 }
 

@@ -1,0 +1,80 @@
+//! `[loads]` and `[load_commands]`
+
+use super::ini::{IniError, IniFile};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What all loads of the inventory have in common.
+#[derive(Debug, Clone)]
+pub struct LoadSettings {
+    /// The source of files that name none.
+    pub source: String,
+    /// Sources from the highest to the lowest; those that do not stand here rank below.
+    pub ranking: Vec<String>,
+    /// So many percent of what a source brought may go at once.
+    pub max_shrink_percent: u32,
+    /// The largest file or answer that is read, in bytes.
+    pub max_bytes: u64,
+    /// How long a program or a server may take for all of its answer.
+    pub timeout: Duration,
+    /// Authorities to trust for https instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Name to a program, by its path, and its arguments.
+    pub commands: BTreeMap<String, Vec<String>>,
+}
+
+/// Whether a source may be called so.
+pub fn is_source_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    begins_well && name.len() <= 64 && name.chars().all(plain) && name != crate::models::inventory::HAND
+}
+
+/// What is wrong with a name that is none.
+pub const SOURCE_NAME: &str = "a word of at most 64 letters, digits, '.', '_' and '-' that begins with a letter or digit and is not 'hand'";
+
+impl LoadSettings {
+    pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
+        let mut section = file.section("loads");
+        let (source_line, ranking_line) = (section.line_of("source"), section.line_of("ranking"));
+        let source: String = section.value("source", "files".to_owned(), "a word")?;
+        if !is_source_name(&source) {
+            let why = format!("[loads] source = '{source}' is wrong: must be {SOURCE_NAME}");
+            return Err(section.error(source_line, why));
+        }
+        let ranking = section.words("ranking", "")?;
+        if let Some(wrong) = ranking.iter().find(|name| !is_source_name(name)) {
+            let why = format!("[loads] ranking: '{wrong}' is wrong: must be {SOURCE_NAME}");
+            return Err(section.error(ranking_line, why));
+        }
+        let max_shrink_percent = section.number("max_shrink_percent", 20, 0..=100)?;
+        let max_mib = section.number("max_mib", 256, 1..=4096)?;
+        let timeout_seconds = section.number("timeout_seconds", 60, 1..=3600)?;
+        let ca_file = section.optional("ca_file", "a path")?;
+        section.finish()?;
+        Ok(Self {
+            source,
+            ranking,
+            max_shrink_percent,
+            max_bytes: u64::from(max_mib) * 1024 * 1024,
+            timeout: Duration::from_secs(timeout_seconds.into()),
+            ca_file,
+            commands: read_commands(file)?,
+        })
+    }
+}
+
+fn read_commands(file: &mut IniFile) -> Result<BTreeMap<String, Vec<String>>, IniError> {
+    let mut section = file.section("load_commands");
+    let mut commands = BTreeMap::new();
+    for (name, text, line) in section.rest() {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        if !words.first().is_some_and(|program| program.starts_with('/')) {
+            let why = format!("[load_commands] {name} must begin with the path of a program, from '/' on");
+            return Err(section.error(line, why));
+        }
+        commands.insert(name, words);
+    }
+    Ok(commands)
+}

@@ -1,0 +1,74 @@
+//! A database of its own and files to load into it.
+
+use data_loader::{LoadError, Mode, Options, Report, load, source};
+use selfservice_core::config::{LoadSettings, MacroFile, Settings};
+use std::path::PathBuf;
+use test_support::TestDatabase;
+
+pub struct Loader {
+    pub database: TestDatabase,
+    pub directory: tempfile::TempDir,
+    pub settings: LoadSettings,
+}
+
+pub const OPTIONS: Options<'static> = Options {
+    mode: Mode::Apply,
+    program: "data_loader",
+    object: "inventory.yaml",
+    source: None,
+    prune: false,
+    allow_shrink: false,
+    take_over: false,
+};
+
+impl Loader {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.ini");
+        std::fs::write(&path, "[loads]\nranking = high\n").unwrap();
+        let settings = Settings::read(&path, None).unwrap().loads;
+        Self { database: TestDatabase::new(), directory, settings }
+    }
+
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn load(&self, text: &str, mode: Mode) -> Result<Report, LoadError> {
+        self.load_with(text, Options { mode, ..OPTIONS })
+    }
+
+    pub fn load_with(&self, text: &str, options: Options<'_>) -> Result<Report, LoadError> {
+        self.load_files(&[self.file("inventory.yaml", text)], &MacroFile::default(), options)
+    }
+
+    pub fn load_files(
+        &self,
+        files: &[PathBuf],
+        macros: &MacroFile,
+        options: Options<'_>,
+    ) -> Result<Report, LoadError> {
+        load(self.database.pool(), &self.settings, macros, source::read(files)?, &options)
+    }
+
+    pub fn apply(&self, text: &str) -> String {
+        self.load(text, Mode::Apply).unwrap().to_string()
+    }
+
+    pub fn apply_with(&self, text: &str, options: Options<'_>) -> String {
+        self.load_with(text, options).unwrap().to_string()
+    }
+
+    /// The complaints, each without its directory.
+    pub fn refused(&self, text: &str) -> Vec<String> {
+        match self.load(text, Mode::Apply) {
+            Err(LoadError::Refused(problems)) => {
+                let directory = format!("{}/", self.directory.path().display());
+                problems.iter().map(|problem| problem.to_string().replace(&directory, "")).collect()
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Several sources and people on one inventory: whose a field is, what goes, and what may not go.
+use crate::loader::{Loader, OPTIONS};
+use data_loader::{LoadError, Mode, Options};
+use selfservice_core::access::Access;
+use selfservice_core::config::MacroFile;
+use selfservice_core::models::inventory::{self, Editor, Noun, Stored, Target};
+use selfservice_core::models::visible::Viewer;
+
+fn from(source: &str) -> Options<'_> {
+    Options { source: Some(source), ..OPTIONS }
+}
+
+fn pruning(source: &str) -> Options<'_> {
+    Options { prune: true, ..from(source) }
+}
+
+fn hosts(names: impl IntoIterator<Item = u32>) -> String {
+    let lines: Vec<String> = names.into_iter().map(|number| format!(" - name: h{number}\n")).collect();
+    format!("hosts:\n{}", lines.concat())
+}
+
+const HOSTS: &str = "SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM hosts";
+
+/// Changes a host as its page in the browser does.
+fn edit(loader: &Loader, name: &str, change: impl Fn(&mut inventory::Host)) {
+    let dana: i64 = loader
+        .database
+        .sql(
+            "WITH dana AS (INSERT INTO users (name, name_key) VALUES ('dana', 'dana') RETURNING id) \
+             INSERT INTO grants (users_id, verb) SELECT id, 'admin' FROM dana RETURNING users_id",
+        )
+        .parse()
+        .unwrap();
+    loader
+        .database
+        .pool()
+        .transaction(|connection| {
+            assert!(inventory::try_lock(connection)?);
+            let id = loader.database.sql(&format!("SELECT id FROM hosts WHERE name = '{name}'"));
+            let stored = Stored::find(connection, Noun::Host, id.parse().unwrap())?.unwrap();
+            let version = stored.version()?;
+            let inventory::Definition::Host(mut host) = stored.definition else { panic!("no host") };
+            change(&mut host);
+            let access = Access::load(connection, dana, None)?;
+            let editor = Editor { viewer: Viewer::new(dana, &access), access: &access, name: "dana" };
+            let target = Target::Present { id: stored.id, version: &version };
+            let definition = inventory::Definition::Host(host);
+            inventory::save(connection, &MacroFile::default(), editor, target, definition).unwrap();
+            Ok::<(), selfservice_core::db::DbError>(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn only_what_the_same_source_brought_is_removed() {
+    let loader = Loader::new();
+    loader.apply_with(&hosts(1..=10), from("cmdb"));
+    loader.apply_with(&hosts([10, 11, 12]), from("nagios"));
+    loader.database.sql("INSERT INTO hosts (name, name_key, address) VALUES ('h13', 'h13', 'h13')");
+    loader.apply_with(&hosts(2..=9), from("cmdb"));
+    assert!(loader.database.sql(HOSTS).starts_with("h1 h10 h11"), "without --prune nothing goes");
+    let report = loader.apply_with(&hosts(2..=9), pruning("cmdb"));
+    assert!(report.contains("removed host h1\n"), "{report}");
+    assert!(report.contains("released host h10 (stays,"), "{report}");
+    assert_eq!(loader.database.sql(HOSTS), "h10 h11 h12 h13 h2 h3 h4 h5 h6 h7 h8 h9");
+    let again = loader.apply_with(&hosts(2..=9), pruning("cmdb"));
+    assert_eq!(again, "nothing to change\n");
+    // What was there before anybody named it was made by hand.
+    loader.apply_with(&hosts(2..=9).replace("h9", "h13"), Options { allow_shrink: true, ..pruning("cmdb") });
+    let nobody = loader.apply_with(&hosts(2..=8), Options { allow_shrink: true, ..pruning("cmdb") });
+    assert!(nobody.contains("released host h13"), "{nobody}");
+    assert!(loader.database.sql(HOSTS).contains("h13"));
+}
+
+#[test]
+fn a_source_that_shrinks_too_much_is_refused() {
+    let loader = Loader::new();
+    loader.apply_with(&hosts(1..=10), from("cmdb"));
+    let shrink = |text: &str, options: Options<'_>| match loader.load_with(text, options) {
+        Err(LoadError::Shrinks { shrinks, report }) => (shrinks, report.to_string()),
+        other => panic!("not refused: {other:?}"),
+    };
+    let (shrinks, report) = shrink(&hosts(1..=7), pruning("cmdb"));
+    let sentence = "3 of 10 hosts that this source brought would go, and at most 20 % may at once ([loads] max_shrink_percent)";
+    assert_eq!(shrinks, [sentence]);
+    assert!(report.contains("removed host h8\n"), "{report}");
+    shrink(&hosts(1..=7), Options { mode: Mode::Plan, ..pruning("cmdb") });
+    shrink("hosts: []", pruning("cmdb"));
+    assert_eq!(loader.database.sql("SELECT count(*) FROM hosts"), "10");
+    loader.apply_with(&hosts(1..=8), pruning("cmdb"));
+    assert_eq!(loader.database.sql("SELECT count(*) FROM hosts"), "8");
+    loader.apply_with("hosts: []", Options { allow_shrink: true, ..pruning("cmdb") });
+    assert_eq!(loader.database.sql(HOSTS), "");
+}
+
+#[test]
+fn lists_that_are_emptied_are_a_shrinking_too() {
+    let loader = Loader::new();
+    let text = |services: &str| {
+        let hosts: String = (1..=11).map(|n| format!(" - {{name: h{n}, services: {services}}}\n")).collect();
+        format!("services: [{{name: A}}, {{name: B}}]\nhosts:\n{hosts}")
+    };
+    loader.apply_with(&text("[A, B]"), from("cmdb"));
+    let refused = loader.load_with(&text("[A]"), from("cmdb"));
+    let Err(LoadError::Shrinks { shrinks, .. }) = refused else { panic!("not refused: {refused:?}") };
+    assert!(shrinks[0].starts_with("11 of 22 services of this source's hosts would go"), "{shrinks:?}");
+    assert_eq!(loader.database.sql("SELECT count(*) FROM services_members"), "22");
+    loader.apply_with(&text("[A]"), Options { allow_shrink: true, ..from("cmdb") });
+    assert_eq!(loader.database.sql("SELECT count(*) FROM services_members"), "11");
+}
+
+#[test]
+fn what_something_uses_is_not_removed_and_warned_of() {
+    let loader = Loader::new();
+    loader.apply_with(
+        "environments: [{name: lab}]\nservices: [{name: Disk, handlers: [Look]}, {name: Idle}]\n\
+         event_handlers: [{name: Look, plugin: look.sh}]\nhostgroups: [{name: web}]\nteams: [{name: oncall}]\n\
+         grants: [{team: oncall, environment: lab, verb: run}]\n",
+        from("base"),
+    );
+    loader.apply_with(
+        "hosts: [{name: h1, environments: {lab: web}, hostgroups: [web], services: [Disk]}]",
+        from("cmdb"),
+    );
+    loader.database.sql("INSERT INTO grants (teams_id, verb) SELECT id, 'see' FROM teams");
+    let options = Options { allow_shrink: true, ..pruning("base") };
+    let report = loader.load_with("teams: []", options).unwrap();
+    let said = report.to_string();
+    for removed in ["grant run for team oncall in lab", "service Idle"] {
+        assert!(said.contains(&format!("removed {removed}\n")), "{removed}: {said}");
+    }
+    let warnings = report.warnings();
+    for kept in
+        ["environment 'lab'", "service 'Disk'", "event handler 'Look'", "host group 'web'", "team 'oncall'"]
+    {
+        let start = format!("the {kept} is not named any more and stays, because ");
+        assert!(warnings.iter().any(|warning| warning.starts_with(&start)), "{kept}: {warnings:?}");
+    }
+    assert_eq!(loader.database.sql("SELECT count(*) FROM services_members"), "1");
+    // When nothing uses them any more they go.
+    loader.database.sql("DELETE FROM grants");
+    loader.apply_with("hosts: []", Options { allow_shrink: true, ..pruning("cmdb") });
+    loader.apply_with("teams: []", Options { allow_shrink: true, ..pruning("base") });
+    let left = "SELECT (SELECT count(*) FROM environments) + (SELECT count(*) FROM services) + (SELECT count(*) FROM event_handlers) \
+        + (SELECT count(*) FROM hostgroups) + (SELECT count(*) FROM teams) + (SELECT count(*) FROM hosts_sources) \
+        + (SELECT count(*) FROM grants_sources)";
+    assert_eq!(loader.database.sql(left), "0");
+}
+
+#[test]
+fn a_field_that_was_set_by_hand_stays() {
+    let loader = Loader::new();
+    let text = "hosts: [{name: h1, address: 10.0.0.1, description: First, services: []}]";
+    loader.apply_with(text, from("cmdb"));
+    edit(&loader, "h1", |host| host.address = Some("10.9.9.9".to_owned()));
+    let report = loader.apply_with(&text.replace("First", "Second"), from("cmdb"));
+    assert!(report.contains("changed host h1 (description)\n"), "{report}");
+    assert!(report.contains("kept host h1 (address: set by hand)\n"), "{report}");
+    let row = "SELECT address, description FROM hosts";
+    assert_eq!(loader.database.sql(row), "10.9.9.9|Second");
+    // As the source says it, it is nothing to tell of, and still the person's.
+    let same = loader.apply_with("hosts: [{name: h1, address: 10.9.9.9}]", from("cmdb"));
+    assert_eq!(same, "nothing to change\n");
+    assert!(loader.apply_with(text, from("cmdb")).contains("kept host h1 (address"));
+    let taken = loader.apply_with(text, Options { take_over: true, ..from("cmdb") });
+    assert!(taken.contains("changed host h1 (address)"), "{taken}");
+    loader.apply_with(&text.replace("10.0.0.1", "10.0.0.2"), from("cmdb"));
+    assert_eq!(loader.database.sql("SELECT address FROM hosts"), "10.0.0.2");
+}
+
+#[test]
+fn the_higher_source_has_a_field_and_among_equals_the_last() {
+    let loader = Loader::new();
+    let address = |address: &str| format!("hosts: [{{name: h1, address: {address}}}]");
+    let stands = || loader.database.sql("SELECT address FROM hosts");
+    loader.apply_with(&address("10.0.0.1"), from("low"));
+    loader.apply_with(&address("10.0.0.2"), from("other"));
+    assert_eq!(stands(), "10.0.0.2", "the last of two that rank the same");
+    loader.apply_with(&address("10.0.0.3"), from("high"));
+    let report = loader.apply_with(&address("10.0.0.4"), from("low"));
+    assert_eq!(report, "kept host h1 (address: 'high' ranks higher)\nnothing to change\n");
+    assert_eq!(stands(), "10.0.0.3");
+    // What a source says no more belongs to nobody.
+    loader.apply_with("hosts: [{name: h1, description: x}]", from("high"));
+    loader.apply_with(&address("10.0.0.4"), from("low"));
+    assert_eq!(stands(), "10.0.0.4");
+}
+
+#[test]
+fn an_event_handler_belongs_to_one_as_a_whole() {
+    let loader = Loader::new();
+    let text = "event_handlers: [{name: Look, plugin: look.sh, timeout_seconds: 5}]";
+    loader.apply_with(text, from("high"));
+    let report = loader.apply_with(&text.replace('5', "9"), from("low"));
+    assert_eq!(report, "kept event handler Look (definition: 'high' ranks higher)\nnothing to change\n");
+    assert_eq!(loader.apply_with(text, from("low")), "nothing to change\n");
+    assert_eq!(loader.database.sql("SELECT timeout_seconds, revision FROM event_handlers"), "5|1");
+    // The lower one names it: it stays when the higher one forgets it.
+    loader.apply_with("teams: []", Options { allow_shrink: true, ..pruning("high") });
+    loader.apply_with(&text.replace('5', "9"), from("low"));
+    assert_eq!(loader.database.sql("SELECT timeout_seconds FROM event_handlers"), "9");
+}
+
+#[test]
+fn the_source_is_named_by_the_command_line_the_file_or_the_settings() {
+    let loader = Loader::new();
+    let source = || loader.database.sql("SELECT array_to_string(sources, ' ') FROM hosts_sources");
+    loader.apply("hosts: [{name: h1}]");
+    assert_eq!(source(), "files");
+    loader.apply("source: cmdb\nhosts: [{name: h1}]");
+    assert_eq!(source(), "files cmdb");
+    loader.apply_with("source: cmdb\nhosts: [{name: h1}]", from("nagios"));
+    assert_eq!(source(), "files cmdb nagios");
+    assert!(
+        loader.refused("source: hand\nhosts: []")[0]
+            .starts_with("inventory.yaml:1: the source 'hand' is wrong")
+    );
+    let first = loader.file("a.yaml", "source: a");
+    let second = loader.file("b.yaml", "\nsource: b");
+    let refused = loader.load_files(&[first, second], &MacroFile::default(), OPTIONS);
+    let Err(LoadError::Refused(problems)) = refused else { panic!("not refused: {refused:?}") };
+    assert!(problems[0].to_string().contains("b.yaml:2: the source is 'b' here and 'a' at"), "{problems:?}");
+}
+
+#[test]
+fn a_refused_load_leaves_everything_as_it_was() {
+    let loader = Loader::new();
+    loader.apply_with(&hosts(1..=10), from("cmdb"));
+    let tables = "SELECT (SELECT json_agg(x ORDER BY x.id) FROM hosts x), (SELECT json_agg(x ORDER BY x.hosts_id) FROM hosts_sources x), \
+        (SELECT count(*) FROM audit)";
+    let before = loader.database.sql(tables);
+    assert!(loader.load_with(&hosts(1..=5), pruning("cmdb")).is_err());
+    assert!(loader.load_with("hosts: [{name: h1, address: '-x'}]", from("cmdb")).is_err());
+    loader.load_with(&hosts(1..=9), Options { mode: Mode::Plan, ..pruning("cmdb") }).unwrap();
+    assert_eq!(loader.database.sql(tables), before);
+}
