@@ -208,7 +208,7 @@ do_uninstall() {
         rm -f "$tree/etc/$name.new"
     done
     rm -f "$manifest"
-    remove_empty "$lib"/systemd/system/selfservice-.service.d
+    for directory in "$lib"/systemd/system/selfservice-*.service.d; do remove_empty "$directory"; done
     for name in bin sbin plugins www etc var; do
         [ ! -d "$tree/$name" ] || find "$tree/$name" -depth -type d -exec rmdir --ignore-fail-on-non-empty {} +
     done

@@ -24,6 +24,25 @@ fn systemd_has_nothing_to_say_about_the_units() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 }
 
+/// Drop-ins win over the unit itself: what a unit would take back in its own file stays taken.
+#[test]
+fn no_unit_sets_what_the_common_lines_set() {
+    let installed = Installed::packed();
+    let system = installed.lib().join("systemd/system");
+    let keys = |path: PathBuf| -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.split_once('=').map(|(key, _)| key.to_owned())).collect()
+    };
+    let common = keys(system.join("selfservice-.service.d/10-hardening.conf"));
+    assert!(common.contains(&"PrivateUsers".to_owned()), "{common:?}");
+    for unit in units(&installed) {
+        let own = keys(unit.clone());
+        let lost: Vec<&String> = own.iter().filter(|key| common.contains(key)).collect();
+        assert!(lost.is_empty(), "{} sets {lost:?} without effect", unit.display());
+    }
+}
+
 /// The exposure that `systemd-analyze security` gives, times ten.
 fn exposure(unit: &PathBuf) -> u32 {
     let output = Command::new("systemd-analyze")
