@@ -2,7 +2,7 @@
 # "make image": builds the image of docker/Dockerfile without a Docker engine, starts its programs as docker/compose.yml
 # does, and walks the main flow inside: tables, example, an action run to its OK, a cancel, the pages.
 #
-# Needs root, buildah, debootstrap and 3 GB below IMAGE_HOME [/var/tmp/selfservice-image], of which the minimal Debian is
+# Needs root, buildah, debootstrap and 5 GB below IMAGE_HOME [/var/tmp/selfservice-image], of which the minimal Debian is
 # kept for the next time. PROGRAMS names a directory with programs as built; without it a release is built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -14,6 +14,7 @@ store=$home/store
 state=$home/state
 tag=localhost/selfservice:check
 port=${IMAGE_PORT:-18080}
+VOLUMES=(usr/local/manager/etc usr/local/manager/var run/selfservice)
 
 [ "$(id -u)" -eq 0 ] || fail "image.sh needs root, for debootstrap and buildah"
 for program in buildah debootstrap; do
@@ -78,11 +79,19 @@ as_postgres() {
     (cd / && setpriv --reuid=postgres --regid=postgres --init-groups "$@")
 }
 
-# One container for each service, on the network of this machine. Volumes are directories that all of them share.
+# make_container SERVICE: on the network of this machine. Volumes are directories that all of them share.
 make_container() {
-    container=$(builder from --pull-never "$tag")
-    root=$(builder mount "$container")
-    for volume in usr/local/manager/etc usr/local/manager/var run/selfservice; do
+    local volume removed=()
+    containers[$1]=$(builder from --pull-never "$tag")
+    # buildah would sometimes mount the image's own volumes over the ones that are given.
+    for volume in "${VOLUMES[@]}"; do removed+=(--volume "/$volume-"); done
+    builder config "${removed[@]}" "${containers[$1]}"
+}
+
+make_volumes() {
+    local root volume
+    root=$(builder mount "${containers[tools]}")
+    for volume in "${VOLUMES[@]}"; do
         mkdir -p "$state/volumes/$volume"
         cp -aT "$root/$volume" "$state/volumes/$volume"
         volumes+=(-v "$state/volumes/$volume:/$volume")
@@ -92,12 +101,17 @@ make_container() {
     sed -i "s|8080|$port|" "$state/volumes/usr/local/manager/etc/macros.ini"
 }
 
-# inside USER COMMAND...: as compose.yml does, only the launcher is not told where the database is.
+# in_service SERVICE USER COMMAND...: as compose.yml does, only the launcher is not told where the database is.
+in_service() {
+    local service=$1 user=$2 told=()
+    shift 2
+    [ "$service" = launcher ] || told=(--env "DATABASE_URL=$database")
+    builder run --isolation chroot --network host --user "$user" "${volumes[@]}" "${told[@]}" \
+        "${containers[$service]}" -- "$@"
+}
+
 inside() {
-    local user=$1 told=()
-    shift
-    [ "$user" != selfservice ] || told=(--env "DATABASE_URL=$database")
-    builder run --isolation chroot --network host --user "$user" "${volumes[@]}" "${told[@]}" "$container" -- "$@"
+    in_service tools selfservice "$@"
 }
 
 # The launcher's command comes from compose.yml, so that what is tried is what is shipped.
@@ -108,13 +122,13 @@ launcher_options() {
 start_services() {
     local options
     mapfile -t options < <(launcher_options)
-    inside selfservice tasks migrate
-    inside selfservice-plugin plugin_launcher "${options[@]}" >"$state/launcher.log" 2>&1 &
+    inside tasks migrate
+    in_service launcher selfservice-plugin plugin_launcher "${options[@]}" >"$state/launcher.log" 2>&1 &
     # A manager ends where it finds no launcher, and whoever supervises it starts it again.
     wait_for "the launcher" test -S "$state/volumes/run/selfservice/launcher.sock"
-    inside selfservice plugins_manager >"$state/manager.log" 2>&1 &
-    inside selfservice schedulerd >"$state/scheduler.log" 2>&1 &
-    inside selfservice web_gui >"$state/web.log" 2>&1 &
+    in_service manager selfservice plugins_manager >"$state/manager.log" 2>&1 &
+    in_service scheduler selfservice schedulerd >"$state/scheduler.log" 2>&1 &
+    in_service web selfservice web_gui >"$state/web.log" 2>&1 &
     wait_for "the pages" curl -fsS -o /dev/null "$url/health"
 }
 
@@ -122,7 +136,7 @@ wait_for() {
     local what=$1 tries=0
     shift
     until "$@" 2>/dev/null; do
-        [ "$((tries += 1))" -lt 120 ] || fail "$what: not after 60 s. $(tail -n 20 "$state"/*.log)"
+        [ "$((tries += 1))" -lt 240 ] || fail "$what: not after 120 s. $(tail -n 20 "$state"/*.log)"
         sleep 0.5
     done
 }
@@ -164,9 +178,9 @@ expect() {
 walk() {
     url=http://127.0.0.1:$port
     start_services
-    inside selfservice sh -c 'data_loader apply /usr/local/manager/etc/example/*.yaml' >"$state/load.log"
-    inside selfservice tasks user add admin --admin
-    token=$(inside selfservice tasks token add admin --name image --verb run --days 1 2>"$state/token.log")
+    inside sh -c 'data_loader apply /usr/local/manager/etc/example/*.yaml' >"$state/load.log"
+    inside tasks user add admin --admin
+    token=$(inside tasks token add admin --name image --verb run --days 1 2>"$state/token.log")
     wait_for "a manager" has_manager
     say "An action with steps:"
     ask worker-staging-01 "Nightly job" "Run with steps" '{"seconds":"2"}'
@@ -186,7 +200,7 @@ walk() {
     expect cancelled
     api GET "tasks/$task/log/raw"
     curl -fsS "$url/signin" | grep -q '<form' || fail "there is no page to sign in"
-    inside selfservice tasks check-config
+    inside tasks check-config
     say "The image works: tables, example, action, cancel, pages."
 }
 
@@ -208,6 +222,7 @@ clean_up() {
 }
 
 volumes=()
+declare -A containers
 rm -rf "$store" "$home/run" "$state"
 mkdir -p "$home" "$state"
 chmod 755 "$home" "$state"
@@ -215,5 +230,6 @@ trap clean_up EXIT
 make_base
 build_image
 start_database
-make_container
+for service in tools launcher manager scheduler web; do make_container "$service"; done
+make_volumes
 walk
