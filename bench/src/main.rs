@@ -43,6 +43,8 @@ enum Group {
     Drain,
     /// `idle_rss`, `idle_cpu`
     Idle,
+    /// `scheduler_rss`, `scheduler_cpu`
+    Scheduler,
     /// `running_1000`
     Running,
     /// `flood_rss`, `flood_delay`
@@ -56,7 +58,7 @@ enum Group {
 }
 
 /// Where nothing is named. The queue comes last: it fills the database.
-const ALL: [Group; 13] = [
+const ALL: [Group; 14] = [
     Group::Commit,
     Group::Button,
     Group::Popup,
@@ -65,6 +67,7 @@ const ALL: [Group; 13] = [
     Group::Cancel,
     Group::Drain,
     Group::Idle,
+    Group::Scheduler,
     Group::Running,
     Group::Flood,
     Group::Output,
@@ -122,6 +125,7 @@ fn measure(group: Group, world: &World, report: &mut Report, arguments: &Argumen
         Group::Cancel => remote::cancels(world, report, rounds),
         Group::Drain => drain::drain(world, report, rounds, arguments.tasks),
         Group::Idle => resources::idle(world, report, rounds),
+        Group::Scheduler => resources::scheduler(world, report, rounds),
         Group::Running => resources::running(world, report),
         Group::Flood => flood::flood(world, report, rounds),
         Group::Output => long_output::output(world, report, rounds),

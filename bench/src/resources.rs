@@ -1,4 +1,5 @@
-//! What a manager needs: memory and processor time when it has nothing to do, memory when it has much.
+//! What a manager needs: memory and processor time when it has nothing to do, memory when it has much; and what a
+//! scheduler needs that only waits.
 
 use crate::report::{Reading, Report};
 use crate::world::{Handler, World, until};
@@ -7,6 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 const IDLE_FOR: Duration = Duration::from_secs(10);
+const LINES: usize = 1000;
 const SLEEPERS: i64 = 1000;
 
 /// `idle_rss` and `idle_cpu` of a manager (and, for the processor, its launcher) that waits for tasks.
@@ -14,14 +16,31 @@ pub fn idle(world: &World, report: &mut Report, rounds: usize) -> anyhow::Result
     let manager = world.manager(16)?;
     let processes = with_launcher(manager.id())?;
     report.rounds(rounds, || {
-        let (before, started) = (processor_seconds(&processes)?, Instant::now());
-        std::thread::sleep(IDLE_FOR);
-        let used = processor_seconds(&processes)? - before;
+        let used = idle_processor(&processes)?;
         Ok(vec![
             Reading::new("idle_rss", "MiB", memory(&[manager.id()])?, None),
-            Reading::new("idle_cpu", "%", used * 100.0 / started.elapsed().as_secs_f64(), None),
+            Reading::new("idle_cpu", "%", used, None),
         ])
     })
+}
+
+/// `scheduler_rss` and `scheduler_cpu` of a scheduler with 1,000 cron lines that are not due.
+pub fn scheduler(world: &World, report: &mut Report, rounds: usize) -> anyhow::Result<()> {
+    let scheduler = world.scheduler(LINES)?;
+    report.rounds(rounds, || {
+        let used = idle_processor(&[scheduler.id()])?;
+        Ok(vec![
+            Reading::new("scheduler_rss", "MiB", memory(&[scheduler.id()])?, None),
+            Reading::new("scheduler_cpu", "%", used, None),
+        ])
+    })
+}
+
+/// Percent of a core that these processes use while nothing happens.
+fn idle_processor(processes: &[i32]) -> anyhow::Result<f64> {
+    let (before, started) = (processor_seconds(processes)?, Instant::now());
+    std::thread::sleep(IDLE_FOR);
+    Ok((processor_seconds(processes)? - before) * 100.0 / started.elapsed().as_secs_f64())
 }
 
 /// `running_1000`: memory of a manager and its launcher while 1,000 plugins sleep.

@@ -132,6 +132,18 @@ impl World {
         Ok((program, format!("http://{listen}")))
     }
 
+    /// Starts a scheduler with so many cron lines, due at New Year only, and waits until it has told of them.
+    pub fn scheduler(&self, lines: usize) -> anyhow::Result<Program> {
+        let cron: String =
+            (0..lines).map(|line| format!("line_{line} = 0 0 1 1 *  tasks check-config\n")).collect();
+        let program = self.start_with("schedulerd", 16, "127.0.0.1:1", &format!("[cron]\n{cron}"))?;
+        until("the scheduler has told of its lines", || {
+            let told = self.count("SELECT count(*) AS count FROM schedules WHERE seen_at IS NOT NULL")?;
+            Ok(usize::try_from(told)? >= lines)
+        })?;
+        Ok(program)
+    }
+
     /// A new API token of the user who may run everything.
     pub fn token(&self) -> anyhow::Result<String> {
         let token = credentials::ApiToken::generate()?;
@@ -194,11 +206,16 @@ impl World {
     }
 
     fn start(&self, name: &str, slots: usize, listen: &str) -> anyhow::Result<Program> {
+        self.start_with(name, slots, listen, "")
+    }
+
+    /// With more sections in the settings.
+    fn start_with(&self, name: &str, slots: usize, listen: &str, more: &str) -> anyhow::Result<Program> {
         let base = self.directory.path();
         let settings = base.join(format!("{name}.ini"));
         fs::write(base.join("macros.ini"), "[macros]\n")?;
         set_mode(&base.join("macros.ini"), 0o600)?;
-        fs::write(&settings, self.settings(slots, listen)?)?;
+        fs::write(&settings, self.settings(slots, listen)? + more)?;
         set_mode(&settings, 0o600)?;
         let log = File::options().create(true).append(true).open(base.join(format!("{name}.log")))?;
         let child = ProcessSpec::new(program(name)?)
