@@ -90,6 +90,31 @@ impl CronExpr {
         self.schedules.iter().filter_map(|schedule| self.next_of(schedule, start, after, zone)).min()
     }
 
+    /// The newest times after `after` and up to `until`, at most `most` of them, oldest first. It is quick however far apart
+    /// the two are.
+    pub fn newest<Z: TimeZone>(
+        &self,
+        after: DateTime<Utc>,
+        until: DateTime<Utc>,
+        zone: &Z,
+        most: usize,
+    ) -> Vec<DateTime<Utc>> {
+        let mut span = Duration::minutes(5);
+        loop {
+            let from = after.max(until - span);
+            let mut found = Vec::new();
+            let mut next = self.next(from, zone);
+            while let Some(time) = next.filter(|time| *time <= until) {
+                found.push(time);
+                next = self.next(time, zone);
+            }
+            if found.len() >= most || from == after {
+                return found.split_off(found.len().saturating_sub(most));
+            }
+            span = span * 4;
+        }
+    }
+
     fn next_of<Z: TimeZone>(
         &self,
         schedule: &Schedule,
@@ -234,6 +259,22 @@ mod tests {
                 "Sun 2026-10-25 02:30 CET",
                 "Sun 2026-10-25 03:00 CET"
             ]
+        );
+    }
+
+    #[test]
+    fn the_newest_times_are_found_from_the_end() {
+        let expr: CronExpr = "*/10 * * * *".parse().unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let newest = |from: &str, most| expr.newest(at(from), at("2026-11-24T10:20:00Z"), &Utc, most);
+        let times = ["2026-11-24T10:00:00Z", "2026-11-24T10:10:00Z", "2026-11-24T10:20:00Z"].map(at);
+        assert_eq!(newest("2000-01-01T00:00:00Z", 3), times);
+        assert_eq!(newest("2026-11-24T10:00:00Z", 3), times[1..]);
+        assert!(newest("2026-11-24T10:20:00Z", 3).is_empty());
+        let yearly: CronExpr = "@yearly".parse().unwrap();
+        assert_eq!(
+            yearly.newest(at("2024-06-01T00:00:00Z"), at("2026-11-24T10:20:00Z"), &Utc, 5),
+            ["2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"].map(at)
         );
     }
 

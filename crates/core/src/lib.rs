@@ -2,7 +2,7 @@
 //! tasks, and the one decision about rights.
 //!
 //! Dependencies point one way: `config`, `names`, `macros`, `cron_expr` know nothing of the database; `models` stand on
-//! `db`; `queue`, `access` and `plan` stand on `models`; programs stand on all of them and never on each other.
+//! `db`; `queue`, `access` and `plan` stand on `models`, `schedule` on all of them; programs stand on all of them and never on each other.
 
 pub mod access;
 pub mod config;
@@ -17,4 +17,5 @@ pub mod models;
 pub mod names;
 pub mod plan;
 pub mod queue;
+pub mod schedule;
 mod text_enum;

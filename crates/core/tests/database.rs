@@ -30,7 +30,7 @@ const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' -> ' || \
     CASE WHEN is_nullable = 'YES' THEN 'Nullable<' || t || '>' ELSE t END \
     FROM (SELECT *, CASE udt_name WHEN 'int8' THEN 'Int8' WHEN 'int4' THEN 'Int4' WHEN 'int2' THEN 'Int2' \
           WHEN 'text' THEN 'Text' WHEN 'bool' THEN 'Bool' WHEN 'timestamptz' THEN 'Timestamptz' WHEN 'jsonb' THEN 'Jsonb' \
-          WHEN 'uuid' THEN 'Uuid' WHEN 'bytea' THEN 'Bytea' WHEN '_text' THEN 'Array<Nullable<Text>>' WHEN '_bytea' THEN 'Array<Nullable<Bytea>>' \
+          WHEN 'uuid' THEN 'Uuid' WHEN 'bytea' THEN 'Bytea' WHEN '_text' THEN 'Array<Nullable<Text>>' WHEN '_bytea' THEN 'Array<Nullable<Bytea>>' WHEN '_uuid' THEN 'Array<Nullable<Uuid>>' \
           ELSE 'unknown type ' || udt_name END AS t FROM information_schema.columns) c \
     WHERE table_schema = 'public' AND table_name NOT IN ('__diesel_schema_migrations', 'logs_default') \
     ORDER BY table_name, ordinal_position";

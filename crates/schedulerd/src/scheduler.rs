@@ -1,4 +1,4 @@
-//! The loop: the routine every ten seconds, and each cron line at its time.
+//! The loop: the routine every ten seconds, each cron line at its time, and the schedules that people have made.
 
 use crate::command::{Ended, Programs};
 use crate::routine;
@@ -6,9 +6,11 @@ use crate::stop::Stop;
 use crate::timetable::Timetable;
 use chrono::{DateTime, TimeDelta, Utc};
 use failpoint::failpoint;
-use selfservice_core::config::{CronLine, Settings};
+use selfservice_core::config::{CronLine, MissedLines, Settings};
 use selfservice_core::db::{DbError, Pool};
 use selfservice_core::models::schedule_runs::{ScheduleRun, database_time};
+use selfservice_core::models::schedules::{Line, Schedule};
+use selfservice_core::schedule::{self, Ran};
 use std::collections::HashMap;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +18,10 @@ use std::time::{Duration, Instant};
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(1);
 const ROUTINE: Duration = Duration::from_secs(10);
+/// How often schedules of people are looked at, and runs that somebody asked for.
+const ASKED: Duration = Duration::from_secs(2);
+/// How often the lines are told of, so that pages show those that somebody still has.
+const TELL: Duration = Duration::from_secs(3600);
 /// How long a result waits for the database before it is given up.
 const KEEP_RESULT: Duration = Duration::from_secs(600);
 
@@ -29,6 +35,11 @@ pub struct Scheduler {
     ahead: TimeDelta,
     away: bool,
     running: HashMap<String, JoinHandle<()>>,
+    /// What is still to be done once the database answers: telling of the lines, catching up.
+    told: Option<Instant>,
+    caught_up: bool,
+    /// The macro file could not be read; said once.
+    macros_failed: bool,
 }
 
 impl Scheduler {
@@ -42,6 +53,9 @@ impl Scheduler {
             ahead: TimeDelta::zero(),
             away: false,
             running: HashMap::new(),
+            told: None,
+            caught_up: settings.scheduler.missed == MissedLines::Skip,
+            macros_failed: false,
         })
     }
 
@@ -50,13 +64,20 @@ impl Scheduler {
         self.maintain();
         let mut timetable = Timetable::new(&self.settings.scheduler, self.now());
         let mut maintained = Instant::now();
+        let mut asked = Instant::now();
         tracing::info!(lines = self.settings.scheduler.lines.len(), "the scheduler runs");
         while !self.stop.sleep(TICK) {
             if maintained.elapsed() >= ROUTINE {
                 maintained = Instant::now();
                 self.maintain();
             }
+            self.begin(&mut timetable);
             self.start_due(&mut timetable);
+            if asked.elapsed() >= ASKED {
+                asked = Instant::now();
+                self.queue_due();
+                self.start_requested();
+            }
         }
         tracing::info!(commands = self.running.len(), "stopping; running commands are awaited");
         for (_, thread) in self.running.drain() {
@@ -90,6 +111,97 @@ impl Scheduler {
         }
     }
 
+    /// Tells of the lines, and catches up on what was missed: when the database answers first, and the former every hour.
+    fn begin(&mut self, timetable: &mut Timetable) {
+        let due = self.told.is_none_or(|told| told.elapsed() >= TELL);
+        if self.away || !due {
+            return;
+        }
+        let settings = &self.settings.scheduler;
+        let lines: Vec<Line<'_>> = settings
+            .lines
+            .iter()
+            .map(|line| Line { name: &line.name, expression: &line.expression, command: &line.command })
+            .collect();
+        let names = self.names();
+        let done = self.pool.transaction(|connection| -> Result<_, DbError> {
+            Schedule::tell_lines(connection, settings.time_zone.name(), &lines)?;
+            Ok(ScheduleRun::newest_slots(connection, &names)?)
+        });
+        match done {
+            Ok(newest) => {
+                self.told = Some(Instant::now());
+                if !std::mem::replace(&mut self.caught_up, true) {
+                    for (name, slot) in newest {
+                        timetable.catch_up(&name, slot, self.now());
+                    }
+                }
+            }
+            Err(error) => self.note_outage(&error),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.settings.scheduler.lines.iter().map(|line| line.name.clone()).collect()
+    }
+
+    /// Schedules of people queue tasks; whoever looks at one has it alone meanwhile.
+    fn queue_due(&mut self) {
+        if self.away {
+            return;
+        }
+        match self.pool.run(|connection| -> Result<_, DbError> { Ok(Schedule::any_due(connection)?) }) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return self.note_outage(&error),
+        }
+        // Read anew each time, so that it is the one with which the managers decide.
+        let macros = match self.settings.macro_file() {
+            Ok(macros) => macros,
+            Err(error) => {
+                if !std::mem::replace(&mut self.macros_failed, true) {
+                    tracing::error!("schedules wait: {error}");
+                }
+                return;
+            }
+        };
+        self.macros_failed = false;
+        let life = self.settings.manager.queue_life;
+        loop {
+            let looked = self.pool.transaction(|connection| -> Result<_, DbError> {
+                Ok(schedule::run_due(connection, &macros, life)?)
+            });
+            match looked {
+                Ok(Some(ran)) => tell(&ran),
+                Ok(None) => return,
+                Err(error) => return self.note_outage(&error),
+            }
+        }
+    }
+
+    /// Lines that somebody wants to run now.
+    fn start_requested(&mut self) {
+        let names = self.names();
+        while !self.away && !names.is_empty() {
+            let taken = self.pool.transaction(|connection| -> Result<_, DbError> {
+                let Some(asked) = Schedule::take_requested_line(connection, &names)? else { return Ok(None) };
+                let ours = ScheduleRun::claim(connection, &asked.name, asked.at, Some(&asked.by))?;
+                Ok(Some((asked, ours)))
+            });
+            match taken {
+                Ok(Some((asked, true))) => {
+                    let lines = &self.settings.scheduler.lines;
+                    if let Some(line) = lines.iter().find(|line| line.name == asked.name).cloned() {
+                        self.start(line, asked.at);
+                    }
+                }
+                Ok(Some((_, false))) => {}
+                Ok(None) => return,
+                Err(error) => return self.note_outage(&error),
+            }
+        }
+    }
+
     fn start_due(&mut self, timetable: &mut Timetable) {
         self.running.retain(|_, thread| !thread.is_finished());
         if self.away {
@@ -97,7 +209,7 @@ impl Scheduler {
         }
         for (line, slot) in timetable.due(self.now()) {
             let claimed = self.pool.run(|connection| -> Result<_, DbError> {
-                Ok(ScheduleRun::claim(connection, &line.name, slot)?)
+                Ok(ScheduleRun::claim(connection, &line.name, slot, None)?)
             });
             match claimed {
                 Ok(ours) => {
@@ -135,6 +247,15 @@ impl Scheduler {
             Ok(thread) => drop(self.running.insert(name, thread)),
             Err(error) => tracing::error!("a command could not be started: {error}"),
         }
+    }
+}
+
+fn tell(ran: &Ran) {
+    for (slot, outcome) in &ran.slots {
+        tracing::info!(schedule = ran.name, schedule.slot = %slot, "{outcome}");
+    }
+    if ran.skipped {
+        tracing::warn!(schedule = ran.name, "times were missed and are passed over");
     }
 }
 
@@ -258,5 +379,56 @@ mod tests {
         scheduler.stop.ask();
         finish(&mut scheduler);
         assert_eq!(database.sql("SELECT outcome FROM schedule_runs LIMIT 1"), "done");
+    }
+
+    #[test]
+    fn a_line_runs_when_somebody_asks_for_it_and_once() {
+        let database = TestDatabase::new();
+        let directory = tempfile::tempdir().unwrap();
+        let yearly = "x = @yearly  tasks rescue";
+        let mut schedulers = [(); 2].map(|()| scheduler(&database, directory.path(), yearly));
+        for scheduler in &mut schedulers {
+            let mut table = Timetable::new(&scheduler.settings.scheduler, Utc::now());
+            scheduler.begin(&mut table);
+        }
+        assert_eq!(
+            database.sql("SELECT name, source, expression, time_zone, command FROM schedules"),
+            "x|settings|@yearly|UTC|{tasks,rescue}"
+        );
+        database.pool().run(|c| Schedule::request_run(c, 1, "dana").map_err(DbError::from)).unwrap();
+        for scheduler in &mut schedulers {
+            scheduler.start_requested();
+        }
+        for scheduler in &mut schedulers {
+            finish(scheduler);
+        }
+        assert_eq!(
+            database.sql("SELECT name, requested_by, outcome FROM schedule_runs"),
+            "x|dana|exit code 3",
+            "one of the two ran it"
+        );
+    }
+
+    #[test]
+    fn a_missed_slot_of_a_line_runs_late_where_the_settings_say_so() {
+        let database = TestDatabase::new();
+        let directory = tempfile::tempdir().unwrap();
+        // Its one slot of this year was two hours ago, and the one that ran last before that.
+        database.sql("INSERT INTO schedule_runs (name, slot) VALUES ('x', now() - interval '3 hours')");
+        let when = database.sql(
+            "SELECT to_char((now() - interval '2 hours') AT TIME ZONE 'UTC', 'FMMI FMHH24 FMDD FMMM \"*\"')",
+        );
+        let ran = |settings: &str| {
+            let mut scheduler = scheduler(&database, directory.path(), settings);
+            let mut table = Timetable::new(&scheduler.settings.scheduler, Utc::now());
+            scheduler.begin(&mut table);
+            scheduler.start_due(&mut table);
+            finish(&mut scheduler);
+            database.sql("SELECT count(*) FROM schedule_runs WHERE exit_code IS NOT NULL")
+        };
+        let line = format!("x = {when}  tasks rescue");
+        assert_eq!(ran(&line), "0");
+        assert_eq!(ran(&format!("{line}\n[scheduler]\nmissed = once")), "1");
+        assert_eq!(ran(&format!("{line}\n[scheduler]\nmissed = once")), "1", "never twice");
     }
 }

@@ -1,8 +1,11 @@
 //! Which cron line is due when. A slot is a time that the line's expression gives, the same in every scheduler.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use selfservice_core::config::{CronLine, SchedulerSettings};
+
+/// What was missed longer ago is not caught up on.
+const FARTHEST: TimeDelta = TimeDelta::days(31);
 
 /// The lines with their next slots.
 pub struct Timetable {
@@ -20,16 +23,23 @@ impl Timetable {
         }
     }
 
+    /// Slots of a line after `newest` count too, which has run: what no scheduler was there for runs late, once. What was
+    /// missed more than 31 days ago is forgotten.
+    pub fn catch_up(&mut self, name: &str, newest: DateTime<Utc>, now: DateTime<Utc>) {
+        let (zone, newest) = (self.zone, newest.max(now - FARTHEST));
+        for (line, next) in self.lines.iter_mut().filter(|(line, _)| line.name == name) {
+            *next = line.when.next(newest, &zone);
+        }
+    }
+
     /// Lines that are due, each with its latest slot: after an outage a line runs once, not once for every slot.
     pub fn due(&mut self, now: DateTime<Utc>) -> Vec<(CronLine, DateTime<Utc>)> {
         let zone = self.zone;
         self.lines
             .iter_mut()
             .filter_map(|(line, next)| {
-                let mut slot = (*next).filter(|slot| *slot <= now)?;
-                while let Some(later) = line.when.next(slot, &zone).filter(|later| *later <= now) {
-                    slot = later;
-                }
+                let first = (*next).filter(|slot| *slot <= now)?;
+                let slot = line.when.newest(first, now, &zone, 1).pop().unwrap_or(first);
                 *next = Some(slot);
                 Some((line.clone(), slot))
             })
@@ -48,6 +58,7 @@ impl Timetable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use selfservice_core::config::MissedLines;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -57,9 +68,11 @@ mod tests {
         let line = CronLine {
             name: "x".to_owned(),
             when: expression.parse().unwrap(),
+            expression: expression.to_owned(),
             command: vec!["tasks".to_owned()],
         };
-        let settings = SchedulerSettings { time_zone: chrono_tz::UTC, lines: vec![line] };
+        let settings =
+            SchedulerSettings { time_zone: chrono_tz::UTC, missed: MissedLines::Skip, lines: vec![line] };
         Timetable::new(&settings, at(now))
     }
 
@@ -89,5 +102,17 @@ mod tests {
         table.done("x", at("2026-11-22T10:05:00Z"));
         assert!(slots(&mut table, "2026-11-22T10:02:00Z").is_empty());
         assert_eq!(slots(&mut table, "2026-11-22T10:10:00Z").len(), 1);
+    }
+
+    #[test]
+    fn what_was_missed_runs_once_where_it_is_caught_up() {
+        let now = "2026-11-22T10:23:00Z";
+        let mut table = timetable("*/5 * * * *", now);
+        table.catch_up("x", at("2026-11-22T10:05:00Z"), at(now));
+        assert_eq!(slots(&mut table, now), [at("2026-11-22T10:20:00Z")]);
+        table.done("x", at("2026-11-22T10:20:00Z"));
+        assert!(slots(&mut table, now).is_empty());
+        table.catch_up("x", at("2020-01-01T00:00:00Z"), at(now));
+        assert_eq!(slots(&mut table, now), [at("2026-11-22T10:20:00Z")], "years ago is forgotten, and quick");
     }
 }

@@ -4,7 +4,7 @@ use crate::editors::EDITED;
 use crate::error::AppError;
 use crate::handlers::{
     account, assets, assigning, audit, editing, environments, event_handlers, grants, health, hostgroups,
-    hosts, managers, popup, revisions, services, sign_in, start, tasks, teams, trying, users, why,
+    hosts, managers, popup, revisions, schedules, services, sign_in, start, tasks, teams, trying, users, why,
 };
 use crate::{api, body};
 use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
@@ -19,6 +19,7 @@ pub fn routes(config: &mut ServiceConfig) {
     editing_routes(config);
     assigning_routes(config);
     rights_routes(config);
+    schedule_routes(config);
     config
         .route("/", get().to(start::show))
         .service(resource("/signin").route(get().to(sign_in::form)).route(post().to(sign_in::submit)))
@@ -153,6 +154,18 @@ fn rights_routes(config: &mut ServiceConfig) {
         .route("/account/tokens", post().to(account::make_token))
         .route("/account/tokens/{id}/revoke", post().to(account::revoke_token))
         .route("/audit", get().to(audit::list));
+}
+
+/// What runs by itself, and when.
+fn schedule_routes(config: &mut ServiceConfig) {
+    config
+        .route("/schedules", get().to(schedules::list))
+        .service(resource("/schedules/new").route(get().to(schedules::ask)).route(post().to(schedules::make)))
+        .route("/schedules/{id}", get().to(schedules::show))
+        .route("/schedules/{id}/run", post().to(schedules::run))
+        .route("/schedules/{id}/enable", post().to(schedules::enable))
+        .route("/schedules/{id}/disable", post().to(schedules::disable))
+        .route("/schedules/{id}/delete", post().to(schedules::delete));
 }
 
 /// The number in an address.

@@ -23,7 +23,7 @@ pub use macros_file::{MacroFile, Secret};
 pub use manager::ManagerSettings;
 pub use plugins::{PluginLimits, PluginSettings};
 pub use retention::RetentionSettings;
-pub use scheduler::{CronLine, SchedulerSettings};
+pub use scheduler::{CronLine, MissedLines, SchedulerSettings};
 pub use ssh::{HostKeys, SshSettings};
 pub use web::{CookieMode, WebSettings};
 

@@ -2,14 +2,37 @@
 
 use super::ini::{IniError, IniFile};
 use crate::cron_expr::CronExpr;
+use std::str::FromStr;
 
 /// When `schedulerd` runs what.
 #[derive(Debug, Clone)]
 pub struct SchedulerSettings {
     /// The zone in which cron lines are meant.
     pub time_zone: chrono_tz::Tz,
+    /// What becomes of slots at which no scheduler ran.
+    pub missed: MissedLines,
     /// The lines of `[cron]`.
     pub lines: Vec<CronLine>,
+}
+
+/// What becomes of a line's slots at which no scheduler ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissedLines {
+    /// Nothing.
+    Skip,
+    /// The newest one runs, late.
+    Once,
+}
+
+impl FromStr for MissedLines {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "skip" => Ok(Self::Skip),
+            "once" => Ok(Self::Once),
+            _ => Err(()),
+        }
+    }
 }
 
 /// `name = minute hour day month weekday  program argument ...`
@@ -19,6 +42,8 @@ pub struct CronLine {
     pub name: String,
     /// When.
     pub when: CronExpr,
+    /// The same as it was written.
+    pub expression: String,
     /// One of our own programs, without a path, and its arguments, split at white space; no shell is involved.
     pub command: Vec<String>,
 }
@@ -31,6 +56,7 @@ impl SchedulerSettings {
         let mut section = file.section("scheduler");
         let time_zone =
             section.value("time_zone", chrono_tz::UTC, "an IANA time zone, such as Europe/Berlin")?;
+        let missed = section.value("missed", MissedLines::Skip, "skip or once")?;
         section.finish()?;
         let mut cron = file.section("cron");
         let lines = cron
@@ -41,7 +67,7 @@ impl SchedulerSettings {
                     .map_err(|why| cron.error(line, format!("[cron] {name}: {why}")))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { time_zone, lines })
+        Ok(Self { time_zone, missed, lines })
     }
 }
 
@@ -54,9 +80,11 @@ fn parse_line(name: String, text: &str) -> Result<CronLine, String> {
     if !CRON_PROGRAMS.contains(program) {
         return Err(format!("'{program}' is not one of our programs: {}", CRON_PROGRAMS.join(", ")));
     }
+    let expression = when.join(" ");
     Ok(CronLine {
         name,
-        when: when.join(" ").parse().map_err(|error| format!("{error}"))?,
+        when: expression.parse().map_err(|error| format!("{error}"))?,
+        expression,
         command: command.iter().map(|word| (*word).to_owned()).collect(),
     })
 }

@@ -274,6 +274,39 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
         exit_code -> Nullable<Int4>,
         outcome -> Nullable<Text>,
+        requested_by -> Nullable<Text>,
+        task_ids -> Array<Nullable<Uuid>>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    schedules (id) {
+        id -> Int8,
+        source -> Text,
+        name -> Text,
+        name_key -> Text,
+        expression -> Text,
+        time_zone -> Text,
+        enabled -> Bool,
+        command -> Array<Nullable<Text>>,
+        seen_at -> Nullable<Timestamptz>,
+        hosts_id -> Nullable<Int8>,
+        hostgroups_id -> Nullable<Int8>,
+        services_id -> Nullable<Int8>,
+        event_handlers_id -> Nullable<Int8>,
+        parameters -> Jsonb,
+        reason -> Nullable<Text>,
+        users_id -> Nullable<Int8>,
+        missed -> Text,
+        most_missed -> Int4,
+        jitter_seconds -> Int4,
+        overlap -> Text,
+        considered_until -> Timestamptz,
+        next_at -> Nullable<Timestamptz>,
+        run_requested_at -> Nullable<Timestamptz>,
+        run_requested_by -> Nullable<Text>,
     }
 }
 
@@ -508,6 +541,11 @@ diesel::joinable!(hostgroups_services -> services (services_id));
 diesel::joinable!(hostgroups_sources -> hostgroups (hostgroups_id));
 diesel::joinable!(hosts_sources -> hosts (hosts_id));
 diesel::joinable!(plugins -> workers (workers_id));
+diesel::joinable!(schedules -> event_handlers (event_handlers_id));
+diesel::joinable!(schedules -> hostgroups (hostgroups_id));
+diesel::joinable!(schedules -> hosts (hosts_id));
+diesel::joinable!(schedules -> services (services_id));
+diesel::joinable!(schedules -> users (users_id));
 diesel::joinable!(services_event_handlers -> event_handlers (event_handlers_id));
 diesel::joinable!(services_event_handlers -> services (services_id));
 diesel::joinable!(services_members -> hosts (hosts_id));
@@ -549,6 +587,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     logs,
     plugins,
     schedule_runs,
+    schedules,
     services,
     services_event_handlers,
     services_members,

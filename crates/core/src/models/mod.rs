@@ -15,6 +15,7 @@ pub mod logs;
 pub mod plugins;
 pub mod revisions;
 pub mod schedule_runs;
+pub mod schedules;
 pub mod services;
 pub mod sessions;
 pub mod signin;
@@ -26,7 +27,7 @@ pub mod visible;
 pub mod wait_reason;
 pub mod workers;
 
-pub use text_array::{ByteaArray, TextArray};
+pub use text_array::{ByteaArray, TextArray, UuidArray};
 
 /// A LIKE pattern for "contains this, as a person types it": case is folded and LIKE's own signs are escaped.
 pub fn contains(text: &str) -> String {

@@ -1,8 +1,9 @@
-//! PostgreSQL's `text[]` and `bytea[]`, whose elements the generated schema calls nullable.
+//! PostgreSQL's `text[]`, `bytea[]` and `uuid[]`, whose elements the generated schema calls nullable.
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
-use diesel::sql_types::{Array, Binary, Nullable, Text};
+use diesel::sql_types::{Array, Binary, Nullable, Text, Uuid as SqlUuid};
+use uuid::Uuid;
 
 /// Reads a `text[]` without NULL elements; a NULL element is an error. For `#[diesel(deserialize_as = TextArray)]`.
 #[derive(Debug, FromSqlRow)]
@@ -34,6 +35,23 @@ impl FromSql<Array<Nullable<Binary>>, Pg> for ByteaArray {
 
 impl From<ByteaArray> for Vec<Vec<u8>> {
     fn from(array: ByteaArray) -> Self {
+        array.0
+    }
+}
+
+/// Reads a `uuid[]` without NULL elements, as [`TextArray`] does.
+#[derive(Debug, FromSqlRow)]
+pub struct UuidArray(Vec<Uuid>);
+
+impl FromSql<Array<Nullable<SqlUuid>>, Pg> for UuidArray {
+    fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+        let values = <Vec<Option<Uuid>> as FromSql<Array<Nullable<SqlUuid>>, Pg>>::from_sql(bytes)?;
+        values.into_iter().collect::<Option<Vec<_>>>().map(Self).ok_or_else(|| "a uuid[] holds NULL".into())
+    }
+}
+
+impl From<UuidArray> for Vec<Uuid> {
+    fn from(array: UuidArray) -> Self {
         array.0
     }
 }

@@ -104,7 +104,7 @@ impl Facts {
         })
     }
 
-    pub(super) fn host(&self, id: i64) -> Option<&(Host, Placement)> {
+    pub(crate) fn host(&self, id: i64) -> Option<&(Host, Placement)> {
         self.hosts.get(&id)
     }
 

@@ -22,6 +22,8 @@ FROM told WHERE told.id = t.id;
 UPDATE tasks SET repeat_due = false WHERE repeat_due;
 
 UPDATE workers SET alive_until = least(alive_until, now()), stopping = true;
+-- What was missed since the backup is not caught up on.
+UPDATE schedules SET considered_until = now(), run_requested_at = NULL, run_requested_by = NULL;
 DELETE FROM sessions;
 DELETE FROM signin_links;
 DELETE FROM confirmations;

@@ -11,6 +11,7 @@ mod plugin;
 mod purge;
 mod queue;
 mod rescue;
+mod schedule;
 mod ssh;
 mod token;
 mod user;
@@ -57,6 +58,9 @@ pub enum Command {
     /// Plugins: list, test
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Schedules: list, run
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Signing in to other machines: key, trust
     #[command(subcommand)]
     Ssh(ssh::SshCommand),
@@ -81,6 +85,7 @@ impl Command {
             Self::Rescue => rescue::run(context)?,
             Self::Manager(command) => command.run(context)?,
             Self::Handler(command) => command.run(context)?,
+            Self::Schedule(command) => command.run(context)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,6 +6,7 @@ pub mod grant;
 mod host;
 mod hostgroup;
 mod lists;
+pub mod schedule;
 mod service;
 mod team;
 mod user;
@@ -35,6 +36,7 @@ const SUGGESTED: i64 = 500;
 /// What the fields of a form may name.
 #[derive(Debug, Default)]
 pub struct Choices {
+    hosts: Vec<String>,
     environments: Vec<String>,
     hostgroups: Vec<String>,
     services: Vec<String>,
@@ -124,10 +126,19 @@ impl Choices {
         })
     }
 
+    /// What a schedule may name.
+    pub fn of_schedule(connection: &mut PgConnection, viewer: Viewer) -> Result<Self, QueryError> {
+        Ok(Self {
+            hosts: visible::names(connection, viewer, Noun::Host, None, SUGGESTED)?,
+            ..Self::of_host(connection, viewer)?
+        })
+    }
+
     /// The lists of suggestions, by the id that fields use.
     pub fn suggestions(&self) -> Vec<Suggestions> {
         let plugins = self.plugins.iter().map(|plugin| plugin.name.clone()).collect();
         let lists = [
+            (schedule::HOSTS, self.hosts.clone()),
             (lists::HOSTGROUPS, self.hostgroups.clone()),
             (lists::SERVICES, self.services.clone()),
             (lists::HANDLERS, self.handlers.clone()),

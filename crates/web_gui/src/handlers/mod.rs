@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod managers;
 pub mod popup;
 pub mod revisions;
+pub mod schedules;
 pub mod services;
 pub mod sign_in;
 pub mod start;

@@ -12,6 +12,7 @@ mod origins;
 mod outage;
 mod reading;
 mod rights;
+mod schedules;
 mod sessions;
 mod signing_in;
 mod why;

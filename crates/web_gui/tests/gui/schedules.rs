@@ -1,0 +1,149 @@
+//! Schedules in the browser: made, seen, run at once, switched off and deleted by those who administer everything.
+
+use crate::common::{Answer, Browser, Gui};
+
+async fn press(browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let token = [("csrf_token", browser.csrf_token.as_str())];
+    browser.submit(path, &[&token, fields].concat()).await
+}
+
+async fn page(browser: &Browser, path: &str) -> String {
+    let answer = browser.get(path).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    answer.text
+}
+
+const FORM: [(&str, &str); 12] = [
+    ("name", "look at the web"),
+    ("expression", "*/5 * * * MON-FRI"),
+    ("time_zone", "Europe/Berlin"),
+    ("host", ""),
+    ("hostgroup", "web"),
+    ("service", "os"),
+    ("handler", "echo"),
+    ("parameters", "text = a = b\ncount=2"),
+    ("missed", "all"),
+    ("most_missed", "4"),
+    ("jitter_seconds", "30"),
+    ("overlap", "allow"),
+];
+
+fn form_with(other: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let kept = FORM.iter().filter(|(name, _)| other.iter().all(|(changed, _)| changed != name));
+    kept.copied().chain(other.iter().copied()).collect()
+}
+
+#[tokio::test]
+async fn a_schedule_is_made_shown_asked_for_and_deleted() {
+    let gui = Gui::start();
+    let root = gui.signed_in(gui.world.root);
+    assert!(page(&root, "/schedules").await.contains("There is no schedule"));
+    assert!(page(&root, "/schedules/new").await.contains("value=\"UTC\""));
+    let made = press(&root, "/schedules/new", &FORM).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    let path = made.header("location").to_owned();
+    assert_eq!(
+        gui.database.sql(
+            "SELECT name, expression, time_zone, hosts_id, missed, most_missed, jitter_seconds, overlap, parameters, enabled, \
+                 users_id, next_at > now() FROM schedules"
+        ),
+        format!(
+            "look at the web|*/5 * * * MON-FRI|Europe/Berlin||all|4|30|allow|{{\"text\": \"a = b\", \"count\": \"2\"}}|t|{}|t",
+            gui.world.root
+        )
+    );
+    for shown in [page(&root, "/schedules").await, page(&root, &path).await] {
+        assert!(shown.contains("echo on the hosts of web (os)"), "{shown}");
+        assert!(shown.contains("*/5 * * * MON-FRI"), "{shown}");
+    }
+    let pressed = press(&root, &format!("{path}/run"), &[]).await;
+    assert_eq!(pressed.status, 303);
+    assert!(page(&root, &path).await.contains("A run was asked for"));
+    assert_eq!(gui.database.sql("SELECT run_requested_by FROM schedules"), "root");
+    assert_eq!(press(&root, &format!("{path}/disable"), &[]).await.status, 303);
+    assert!(page(&root, &path).await.contains("switched off"));
+    assert_eq!(press(&root, &format!("{path}/enable"), &[]).await.status, 303);
+    assert_eq!(gui.database.sql("SELECT enabled, next_at > now() FROM schedules"), "t|t");
+    assert_eq!(press(&root, &format!("{path}/delete"), &[]).await.header("location"), "/schedules");
+    assert_eq!(root.get(&path).await.status, 404);
+    assert_eq!(
+        gui.database.sql("SELECT string_agg(action, ' ' ORDER BY id) FROM audit"),
+        "schedule.add schedule.run schedule.disable schedule.enable schedule.remove"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_stands_beside_its_field() {
+    let gui = Gui::start();
+    let root = gui.signed_in(gui.world.root);
+    let cases = [
+        (form_with(&[("expression", "61 * * * *")]), "&#39;61&#39; is not a minute"),
+        (form_with(&[("time_zone", "Europe/Atlantis")]), "is no IANA time zone"),
+        (form_with(&[("host", "web-1")]), "ame either a host or a host group"),
+        (form_with(&[("hostgroup", "nope")]), "There is no host group &#39;nope&#39;"),
+        (form_with(&[("handler", "")]), "Name the event handler"),
+        (form_with(&[("jitter_seconds", "4000")]), "must be from 0 to 3600"),
+        (form_with(&[("most_missed", "many")]), "This must be a whole number"),
+        (form_with(&[("parameters", "nothing")]), "must be: name = value"),
+        (form_with(&[("missed", "never")]), "is not one of skip, once, all"),
+        (form_with(&[("name", "")]), "he name"),
+    ];
+    for (form, sentence) in cases {
+        let answer = press(&root, "/schedules/new", &form).await;
+        assert_eq!(answer.status, 400, "{sentence}");
+        assert!(answer.text.contains(sentence), "{sentence}: {}", answer.text);
+        assert!(
+            answer.text.contains("value=\"look at the web\"") || sentence == "he name",
+            "what was typed stays"
+        );
+    }
+    assert_eq!(gui.database.sql("SELECT count(*) FROM schedules"), "0");
+    assert_eq!(press(&root, "/schedules/new", &FORM).await.status, 303);
+    let again = press(&root, "/schedules/new", &FORM).await;
+    assert!(again.text.contains("There is a schedule of that name already"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_line_of_the_settings_can_be_run_and_not_changed() {
+    let gui = Gui::start();
+    let root = gui.signed_in(gui.world.root);
+    gui.database.sql(
+        "INSERT INTO schedules (source, name, name_key, expression, time_zone, command, seen_at) \
+         VALUES ('settings', 'purge', 'purge', '@daily', 'UTC', '{tasks,purge}', now()); \
+         INSERT INTO schedule_runs (name, slot, finished_at, exit_code, outcome) \
+         VALUES ('purge', '2026-11-24 03:37Z', now(), 1, 'exit code 1')",
+    );
+    let id = gui.database.sql("SELECT id FROM schedules");
+    let shown = page(&root, &format!("/schedules/{id}")).await;
+    for wanted in
+        ["tasks purge", "A line of settings.ini", "exit code 1", "Warnings", "2026-11-24 03:37:00 UTC"]
+    {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+    for verb in ["enable", "disable", "delete"] {
+        assert_eq!(press(&root, &format!("/schedules/{id}/{verb}"), &[]).await.status, 404, "{verb}");
+    }
+    assert_eq!(press(&root, &format!("/schedules/{id}/run"), &[]).await.status, 303);
+    assert_eq!(gui.database.sql("SELECT run_requested_by, enabled FROM schedules"), "root|t");
+}
+
+#[tokio::test]
+async fn only_those_who_administer_everything_find_schedules() {
+    let gui = Gui::start();
+    let root = gui.signed_in(gui.world.root);
+    assert_eq!(press(&root, "/schedules/new", &FORM).await.status, 303);
+    let id = gui.database.sql("SELECT id FROM schedules");
+    let alice = gui.signed_in(gui.world.alice);
+    assert!(!page(&alice, "/").await.contains("/schedules"));
+    for path in ["/schedules".to_owned(), "/schedules/new".to_owned(), format!("/schedules/{id}")] {
+        assert_eq!(alice.get(&path).await.status, 404, "{path}");
+    }
+    for verb in ["run", "enable", "disable", "delete"] {
+        assert_eq!(press(&alice, &format!("/schedules/{id}/{verb}"), &[]).await.status, 404, "{verb}");
+    }
+    assert_eq!(press(&alice, "/schedules/new", &form_with(&[("name", "other")])).await.status, 404);
+    let mut forged = root;
+    "x".clone_into(&mut forged.csrf_token);
+    assert_eq!(press(&forged, &format!("/schedules/{id}/run"), &[]).await.status, 403);
+    assert_eq!(gui.database.sql("SELECT count(*), max(run_requested_by) FROM schedules"), "1|");
+}
