@@ -31,6 +31,7 @@ needs_to_test() {
     need chromium "the browser test" "command -v chromium"
     need chromium-driver "the browser test" "command -v chromedriver"
     need fonts-dejavu-core "readable pages in the browser test" "test -d /usr/share/fonts/truetype/dejavu"
+    need nginx-light "the service is tested behind a proxy" "test -x /usr/sbin/nginx"
     need shellcheck "checks the shell scripts" "command -v shellcheck"
     need node-typescript "checks the types of the JavaScript" "command -v tsc"
     need procps "tests look at processes" "command -v ps"
@@ -138,4 +139,5 @@ keep_stopped() {
     esac
 }
 keep_stopped openssh-server ssh.service
+keep_stopped nginx-light nginx.service
 keep_stopped mariadb-server mariadb.service

@@ -101,7 +101,7 @@ impl Browser {
         let password = self.driver.find(By::Id("password")).await.unwrap();
         password.send_keys(crate::stage::PASSWORD).await.unwrap();
         password.send_keys(Key::Enter).await.unwrap();
-        let there = "return location.pathname !== '/signin'";
+        let there = "return !location.pathname.endsWith('/signin')";
         self.until("the sign-in leads on", there, vec![]).await;
     }
 

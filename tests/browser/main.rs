@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod audit;
+mod below;
 mod browser;
 mod chromedriver;
 mod confirm;
@@ -16,6 +17,7 @@ mod keyboard;
 mod life;
 mod log;
 mod managers;
+mod nginx;
 mod outage;
 mod pages;
 mod popup;

@@ -69,6 +69,7 @@ fn a_wrong_file_is_refused_with_file_line_section_and_key() {
             "settings.ini:3: [web] has no key 'lissten'; allowed are ",
         ),
         ("[web]\nlisten = 8080\n", "settings.ini:2: [web] listen = '8080' is wrong: must be ADDRESS:PORT"),
+        ("[web]\nbase_path = selfservice/\n", "settings.ini:2: [web] base_path = 'selfservice/' is wrong"),
         (
             "[web]\npublic_url = example.net/x\n",
             "settings.ini:2: [web] public_url = 'example.net/x' is wrong",

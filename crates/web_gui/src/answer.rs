@@ -2,6 +2,7 @@
 
 use crate::auth::Signed;
 use crate::body;
+use crate::border;
 use crate::error::{AppError, Problem};
 use crate::handlers::error_page::ErrorPage;
 use crate::page::{self, Page};
@@ -26,7 +27,9 @@ pub async fn answer(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<AppState>>().cloned();
     let public_url = state.as_ref().map_or("", |state| state.web.public_url.as_str());
-    let admitted = security::check_path(request.path())
+    let base = state.as_ref().map_or("", |state| state.web.base_path.as_str());
+    let admitted = border::enter(&mut request, base)
+        .and_then(|()| security::check_path(request.path()))
         .and_then(|()| security::check_origin(request.request(), public_url));
     let mut response = match admitted {
         Ok(()) => {
@@ -43,7 +46,7 @@ pub async fn answer(
     let ancestors = state.as_ref().map_or(&[][..], |state| &state.web.frame_ancestors);
     let path = response.request().path().to_owned();
     security::set_headers(response.headers_mut(), &path, ancestors);
-    Ok(response)
+    Ok(border::leave(response, base))
 }
 
 /// An error as a page or, for programs, as problem details; what a handler rendered itself stays.

@@ -9,6 +9,7 @@ pub mod api;
 pub mod application;
 pub mod auth;
 pub mod body;
+pub mod border;
 pub mod chart;
 pub mod editors;
 pub mod error;

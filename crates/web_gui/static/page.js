@@ -6,6 +6,9 @@
   const AWAY_MS = 3000;
   const THEMES = ["auto", "dark", "light"];
   const root = document.documentElement;
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+  /** Where the service lives on its host, as in popup/base.js. */
+  const BASE = /^(.*)\/assets\//.exec(new URL(script.src).pathname)?.[1] ?? "";
 
   /**
    * A browser may refuse storage to a framed page.
@@ -89,7 +92,7 @@
   function resume(note) {
     note.hidden = false;
     const ask = async () => {
-      const back = await fetch("/health").then((answer) => answer.ok, () => false);
+      const back = await fetch(`${BASE}/health`).then((answer) => answer.ok, () => false);
       if (back) location.reload();
       else setTimeout(() => void ask(), AWAY_MS);
     };

@@ -13,6 +13,8 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// The address that people use, without a slash at the end: links and the check of `Origin` follow it.
     pub public_url: String,
+    /// The path below which the service lives on that host: `/selfservice`, or empty for the root.
+    pub base_path: String,
     /// Origins that may frame the popup, such as `https://grafana.example.com`. Nobody else may.
     pub frame_ancestors: Vec<String>,
     /// How the session cookie is set.
@@ -57,7 +59,27 @@ impl FromStr for Origin {
     }
 }
 
+/// A path without a slash at its end, of plain segments.
+struct BasePath(String);
+
+impl FromStr for BasePath {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let plain = |segment: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+            !matches!(segment, "" | "." | "..") && segment.chars().all(allowed)
+        };
+        let segments = text.strip_prefix('/').ok_or(())?;
+        if segments.split('/').all(plain) { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
 impl WebSettings {
+    /// The address, as people use it, of what the program knows as `path`.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}{}{path}", self.public_url, self.base_path)
+    }
+
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
         let mut section = file.section("web");
         let listen = section.value(
@@ -68,6 +90,9 @@ impl WebSettings {
         let public_url = section
             .optional::<Origin>("public_url", "http(s)://HOST[:PORT] without a path")?
             .map_or_else(|| format!("http://{listen}"), |origin| origin.0);
+        let base_path = section
+            .optional::<BasePath>("base_path", "a path such as /selfservice, without a slash at its end")?
+            .map_or_else(String::new, |path| path.0);
         let line = section.line_of("frame_ancestors");
         let frame_ancestors = section.words("frame_ancestors", "")?;
         if let Some(wrong) = frame_ancestors.iter().find(|word| word.parse::<Origin>().is_err()) {
@@ -81,6 +106,7 @@ impl WebSettings {
         let settings = Self {
             listen,
             public_url,
+            base_path,
             frame_ancestors,
             cookie_mode: section.value("cookie_mode", CookieMode::SameSite, "same-site or cross-site")?,
             session_life: seconds(section.number("session_hours", 10, 1..=720)? * 3600),

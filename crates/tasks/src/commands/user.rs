@@ -185,7 +185,7 @@ fn link(context: &Context, name: &str, minutes: u64) -> anyhow::Result<()> {
         audit(connection, "user.link", &user.name)?;
         Ok(())
     })?;
-    print(format!("{}/signin/link?token={secret}", context.settings.web.public_url))?;
+    print(context.settings.web.address(&format!("/signin/link?token={secret}")))?;
     note(format!("It works once, within {minutes} minutes."))
 }
 

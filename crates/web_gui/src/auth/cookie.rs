@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct SessionCookie {
     name: &'static str,
     attributes: &'static str,
+    /// The service's own part of its host: others there do not get the cookie.
+    path: String,
     max_age: Duration,
 }
 
@@ -18,11 +20,12 @@ impl SessionCookie {
     /// Browsers keep `__Host-` and `Secure` cookies for https and for loopback addresses only; elsewhere the cookie is
     /// a plain one, with a warning. An error: `cookie_mode = cross-site` where `Secure` is not possible.
     pub fn new(settings: &WebSettings) -> anyhow::Result<Self> {
+        // `__Host-` is for cookies of a whole host.
+        let secure =
+            if settings.base_path.is_empty() { "__Host-selfservice" } else { "__Secure-selfservice" };
         let (name, attributes) = match (is_trustworthy(&settings.public_url), settings.cookie_mode) {
-            (true, CookieMode::SameSite) => ("__Host-selfservice", "HttpOnly; Secure; SameSite=Lax"),
-            (true, CookieMode::CrossSite) => {
-                ("__Host-selfservice", "HttpOnly; Secure; SameSite=None; Partitioned")
-            }
+            (true, CookieMode::SameSite) => (secure, "HttpOnly; Secure; SameSite=Lax"),
+            (true, CookieMode::CrossSite) => (secure, "HttpOnly; Secure; SameSite=None; Partitioned"),
             (false, CookieMode::CrossSite) => {
                 bail!("[web] cookie_mode: cross-site needs a public_url with https, or one on localhost")
             }
@@ -34,7 +37,13 @@ impl SessionCookie {
                 ("selfservice", "HttpOnly; SameSite=Lax")
             }
         };
-        Ok(Self { name, attributes, max_age: settings.session_life })
+        let path = if settings.base_path.is_empty() { "/".to_owned() } else { settings.base_path.clone() };
+        Ok(Self { name, attributes, path, max_age: settings.session_life })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The secret that the request brought, if any.
@@ -60,8 +69,8 @@ impl SessionCookie {
     }
 
     fn header(&self, value: &str, seconds: u64) -> (header::HeaderName, String) {
-        let Self { name, attributes, .. } = self;
-        (header::SET_COOKIE, format!("{name}={value}; Path=/; Max-Age={seconds}; {attributes}"))
+        let Self { name, attributes, path, .. } = self;
+        (header::SET_COOKIE, format!("{name}={value}; Path={path}; Max-Age={seconds}; {attributes}"))
     }
 }
 

@@ -1,5 +1,6 @@
 // The custom element: one frame, one screen in it at a time.
 
+import { BASE } from "./base.js";
 import { Api, Problem } from "./api.js";
 import { badges, h, space } from "./dom.js";
 import { clock } from "./format.js";
@@ -88,7 +89,7 @@ export class SelfServicePopup extends HTMLElement {
 
   /** Begins anew with what the attributes ask for. */
   async start() {
-    this.api = new Api(this.getAttribute("api-base") ?? "");
+    this.api = new Api(this.getAttribute("api-base") ?? BASE);
     const task = this.getAttribute("task");
     await this.attempt(
       async (current) => {
@@ -159,7 +160,7 @@ export class SelfServicePopup extends HTMLElement {
    * @param {{task: Task, attached: boolean}} answer
    */
   started(answer) {
-    if (this.wide) location.assign(answer.task.page_url);
+    if (this.wide) location.assign(`${BASE}${answer.task.page_url}`);
     else new TaskScreen(this, answer.task, answer.attached ? ATTACHED : "");
   }
 

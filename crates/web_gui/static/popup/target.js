@@ -1,5 +1,7 @@
 // What an action is run on, and where it may be confirmed.
 
+import { BASE } from "./base.js";
+
 /** @typedef {import("./element.js").SelfServicePopup} SelfServicePopup */
 
 /** Whether the outermost page is of another origin; the browser refuses to tell where it is. */
@@ -23,7 +25,7 @@ export function needsOwnTab(popup, action) {
 export function openOwnTab(popup, { action, host, service, retryOf }, environment) {
   const query = new URLSearchParams({ environment, host: host.name, service: service.name, handler: String(action.handler_id) });
   if (retryOf) query.set("retry_of", retryOf);
-  window.open(`${popup.wide ? "/popup" : location.pathname}?${query}`, "_blank", "noopener");
+  window.open(`${popup.wide ? `${BASE}/popup` : location.pathname}?${query}`, "_blank", "noopener");
 }
 
 /** @param {Target} target */
@@ -36,5 +38,5 @@ export function ids(target) {
  * @param {string} host @param {string} service @param {string} handler
  */
 export function whyUrl(host, service, handler) {
-  return `/rights?${new URLSearchParams({ host, service, handler })}`;
+  return `${BASE}/rights?${new URLSearchParams({ host, service, handler })}`;
 }

@@ -4,6 +4,7 @@
 mod account;
 mod administering;
 mod assigning;
+mod below;
 mod common;
 mod editing;
 mod handlers;

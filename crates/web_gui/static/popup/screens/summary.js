@@ -1,5 +1,6 @@
 // A run in a few lines of text, for the incident's notes.
 
+import { BASE } from "../base.js";
 import { duration } from "../format.js";
 import { plain } from "../log/painter.js";
 import { detailOf, wordOf } from "../words.js";
@@ -24,7 +25,7 @@ export function summaryOf(task) {
     `Asked for by ${task.requester}, ${utc(task.created_at)}${task.reason ? `: ${task.reason}` : ""}`,
     started_at && task.result !== "rejected" ? `Ran from ${utc(started_at)}${finished_at ? ` to ${utc(finished_at)}` : ""}${task.manager ? ` on ${task.manager}` : ""}` : "",
     `Command: ${task.command}`,
-    new URL(task.page_url, location.href).href,
+    new URL(`${BASE}${task.page_url}`, location.href).href,
   ];
   return lines.filter(Boolean).map((line) => plain(line.replaceAll("\n", " "))).join("\n");
 }

@@ -1,5 +1,6 @@
 // A run, from the queue to its result.
 
+import { BASE } from "../base.js";
 import { isAway, Problem } from "../api.js";
 import { button, copyButton, h, notice, space } from "../dom.js";
 import { clock, duration, short } from "../format.js";
@@ -56,7 +57,7 @@ export class TaskScreen {
         this.connection,
         space(),
         ...this.log.actions,
-        copyButton("Copy link", () => new URL(this.task.page_url, location.href).href),
+        copyButton("Copy link", () => new URL(`${BASE}${this.task.page_url}`, location.href).href),
       ],
       back: popup.wide ? null : () => this.#back(),
       leave: () => {
@@ -141,7 +142,7 @@ export class TaskScreen {
 
   /** @param {string} id */
   #linkTo(id) {
-    if (this.popup.wide) return h("a", { href: `/tasks/${encodeURIComponent(id)}` }, short(id));
+    if (this.popup.wide) return h("a", { href: `${BASE}/tasks/${encodeURIComponent(id)}` }, short(id));
     return button(short(id), () => void this.popup.openTask(id), "link");
   }
 
