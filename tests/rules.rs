@@ -187,6 +187,25 @@ fn there_is_no_shell_in_front_of_a_command() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// What is not an `Endpoint` would be in no document, and in no table of rights.
+#[test]
+fn every_address_of_the_gui_is_an_endpoint() {
+    let found = offenders(
+        &["crates/web_gui/src"],
+        &[
+            "web::resource(",
+            "web::scope(",
+            "web::method(",
+            "web::get()",
+            "web::post()",
+            ".route(",
+            ".service(",
+        ],
+        &["crates/web_gui/src/endpoint.rs"],
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn mains_are_tables_of_contents() {
     for name in ["plugins_manager", "schedulerd", "web_gui"] {

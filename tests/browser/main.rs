@@ -8,6 +8,7 @@ mod below;
 mod browser;
 mod chromedriver;
 mod confirm;
+mod docs;
 mod editing;
 mod flow;
 mod frames;

@@ -65,13 +65,16 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     if error.is_some_and(AppError::is_outage) {
         problem.detail.push_str(after_outage(&request));
     }
-    let answer = if security::is_api(request.path()) {
+    let mut answer = if security::is_api(request.path()) {
         as_json(&problem)
     } else if matches!(error, Some(AppError::SignInNeeded)) && request.method().is_safe() {
         to_sign_in(&request)
     } else {
         as_page(&request, &problem)
     };
+    if let Some(methods) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, methods.clone());
+    }
     ServiceResponse::new(request, answer)
 }
 

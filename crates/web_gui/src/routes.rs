@@ -1,13 +1,16 @@
 //! Every address of the program.
 
 use crate::editors::EDITED;
+use crate::endpoint::{self, Endpoint, page};
 use crate::error::AppError;
 use crate::handlers::{
-    account, assets, assigning, audit, editing, environments, event_handlers, grants, health, hostgroups,
-    hosts, managers, popup, revisions, schedules, services, sign_in, start, tasks, teams, trying, users, why,
+    account, assets, assigning, audit, docs, editing, environments, event_handlers, grants, health,
+    hostgroups, hosts, managers, popup, revisions, schedules, services, sign_in, start, tasks, teams, trying,
+    users, why,
 };
 use crate::{api, body};
-use actix_web::web::{self, ServiceConfig, get, post, resource, scope};
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
 use selfservice_core::models::inventory::Noun;
 
 /// The largest JSON body or form, in bytes.
@@ -16,156 +19,152 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// Adds every address to the application.
 pub fn routes(config: &mut ServiceConfig) {
     limits(config);
-    editing_routes(config);
-    assigning_routes(config);
-    rights_routes(config);
-    schedule_routes(config);
-    config
-        .route("/", get().to(start::show))
-        .service(resource("/signin").route(get().to(sign_in::form)).route(post().to(sign_in::submit)))
-        .service(
-            resource("/signin/link")
-                .route(get().to(sign_in::link_form))
-                .route(post().to(sign_in::link_submit)),
-        )
-        .route("/signout", post().to(sign_in::sign_out))
-        .route("/popup", get().to(popup::show))
-        .route("/tasks", get().to(tasks::list))
-        .route("/tasks/{id}", get().to(tasks::show))
-        .route("/environments", get().to(environments::list))
-        .route("/environments/{id}", get().to(environments::show))
-        .route("/hostgroups", get().to(hostgroups::list))
-        .route("/hostgroups/{id}", get().to(hostgroups::show))
-        .route("/hosts", get().to(hosts::list))
-        .route("/hosts/{id}", get().to(hosts::show))
-        .route("/services", get().to(services::list))
-        .route("/services/{id}", get().to(services::show))
-        .route("/event_handlers", get().to(event_handlers::list))
-        .route("/event_handlers/{id}", get().to(event_handlers::show))
-        .route("/event_handlers/{id}/pause", post().to(event_handlers::pause))
-        .route("/event_handlers/{id}/resume", post().to(event_handlers::resume))
-        .route("/managers", get().to(managers::list))
-        .route("/managers/{id}/drain", post().to(managers::drain))
-        .route("/managers/{id}/resume", post().to(managers::resume))
-        .route("/embed.js", get().to(assets::embed))
-        .route("/assets/{path:.*}", get().to(assets::asset))
-        .route("/health", get().to(health::show))
-        .service(
-            scope("/api/v1")
-                .service(
-                    resource("/session")
-                        .route(get().to(api::session::show))
-                        .route(post().to(api::session::create))
-                        .route(web::delete().to(api::session::end)),
-                )
-                .configure(api::routes),
-        );
+    endpoint::register(config, endpoints());
 }
 
-/// Making, changing and deleting; they stand before the pages of single objects, because `new` is no id.
-fn editing_routes(config: &mut ServiceConfig) {
-    for noun in EDITED {
-        let folder = noun.table();
-        config
-            .service(
-                resource(format!("/{folder}/new"))
-                    .route(get().to(move |state, reader| editing::show(state, reader, noun, None)))
-                    .route(
-                        post()
-                            .to(move |state, request, form| editing::save(state, request, form, noun, None)),
-                    ),
-            )
-            .service(
-                resource(format!("/{folder}/{{id}}/edit"))
-                    .route(
-                        get().to(move |state, reader, id: Id| editing::show(state, reader, noun, Some(*id))),
-                    )
-                    .route(post().to(move |state, request, form, id: Id| {
-                        editing::save(state, request, form, noun, Some(*id))
-                    })),
-            )
-            .service(
-                resource(format!("/{folder}/{{id}}/delete"))
-                    .route(
-                        get().to(move |state, reader, id: Id| editing::ask_delete(state, reader, noun, *id)),
-                    )
-                    .route(post().to(move |state, request, form, id: Id| {
-                        editing::delete(state, request, form, noun, *id)
-                    })),
-            );
-    }
-    for noun in [Noun::Hostgroup, Noun::Service] {
-        config.route(
-            &format!("/{}/{{id}}/apply", noun.table()),
-            post().to(move |state, form, id: Id| editing::apply(state, form, noun, *id)),
-        );
-    }
+/// Every address. The first that fits is taken: `new` is no id, so making stands before the pages of single objects.
+pub fn endpoints() -> Vec<Endpoint> {
+    [editing(), assigning(), sessions(), pages(), rights(), scheduled(), api::endpoints()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn sessions() -> Vec<Endpoint> {
+    vec![
+        page(Method::GET, "/signin", sign_in::form),
+        page(Method::POST, "/signin", sign_in::submit),
+        page(Method::GET, "/signin/link", sign_in::link_form),
+        page(Method::POST, "/signin/link", sign_in::link_submit),
+        page(Method::POST, "/signout", sign_in::sign_out),
+    ]
+}
+
+fn pages() -> Vec<Endpoint> {
+    vec![
+        page(Method::GET, "/", start::show),
+        page(Method::GET, "/popup", popup::show),
+        page(Method::GET, "/tasks", tasks::list),
+        page(Method::GET, "/tasks/{id}", tasks::show),
+        page(Method::GET, "/environments", environments::list),
+        page(Method::GET, "/environments/{id}", environments::show),
+        page(Method::GET, "/hostgroups", hostgroups::list),
+        page(Method::GET, "/hostgroups/{id}", hostgroups::show),
+        page(Method::GET, "/hosts", hosts::list),
+        page(Method::GET, "/hosts/{id}", hosts::show),
+        page(Method::GET, "/services", services::list),
+        page(Method::GET, "/services/{id}", services::show),
+        page(Method::GET, "/event_handlers", event_handlers::list),
+        page(Method::GET, "/event_handlers/{id}", event_handlers::show),
+        page(Method::POST, "/event_handlers/{id}/pause", event_handlers::pause),
+        page(Method::POST, "/event_handlers/{id}/resume", event_handlers::resume),
+        page(Method::GET, "/managers", managers::list),
+        page(Method::POST, "/managers/{id}/drain", managers::drain),
+        page(Method::POST, "/managers/{id}/resume", managers::resume),
+        page(Method::GET, "/docs", docs::show),
+        page(Method::GET, "/embed.js", assets::embed),
+        page(Method::GET, "/assets/{path:.*}", assets::asset),
+        page(Method::GET, "/health", health::show),
+    ]
+}
+
+/// Making, changing and deleting.
+fn editing() -> Vec<Endpoint> {
+    let edited = EDITED.into_iter().flat_map(editing_of);
+    let applied = [Noun::Hostgroup, Noun::Service].map(|noun| {
+        let path = format!("/{}/{{id}}/apply", noun.table());
+        page(Method::POST, path, move |state, form, id: Id| editing::apply(state, form, noun, *id))
+    });
+    edited.chain(applied).collect()
+}
+
+fn editing_of(noun: Noun) -> [Endpoint; 6] {
+    let folder = noun.table();
+    let (new, edit, delete) =
+        (format!("/{folder}/new"), format!("/{folder}/{{id}}/edit"), format!("/{folder}/{{id}}/delete"));
+    [
+        page(Method::GET, &new, move |state, reader| editing::show(state, reader, noun, None)),
+        page(Method::POST, new, move |state, request, form| editing::save(state, request, form, noun, None)),
+        page(Method::GET, &edit, move |state, reader, id: Id| editing::show(state, reader, noun, Some(*id))),
+        page(Method::POST, edit, move |state, request, form, id: Id| {
+            editing::save(state, request, form, noun, Some(*id))
+        }),
+        page(Method::GET, &delete, move |state, reader, id: Id| {
+            editing::ask_delete(state, reader, noun, *id)
+        }),
+        page(Method::POST, delete, move |state, request, form, id: Id| {
+            editing::delete(state, request, form, noun, *id)
+        }),
+    ]
 }
 
 /// What one host has beside its templates, and what a handler was and would do.
-fn assigning_routes(config: &mut ServiceConfig) {
-    for (word, restore) in [("drop", false), ("restore", true)] {
-        config
-            .route(
-                &format!("/hosts/{{id}}/services/{{service}}/{word}"),
-                post().to(move |state, path, form| assigning::change_service(state, path, form, restore)),
-            )
-            .route(
-                &format!("/hosts/{{id}}/services/{{service}}/handlers/{{handler}}/{word}"),
-                post().to(move |state, path, form| assigning::change_handler(state, path, form, restore)),
-            );
-    }
-    config
-        .route("/event_handlers/{id}/try", get().to(trying::show))
-        .route("/event_handlers/{id}/revisions", get().to(revisions::list))
-        .route("/event_handlers/{id}/revisions/{revision}/restore", post().to(revisions::restore))
-        .route("/hosts/{id}/services", post().to(assigning::add_service))
-        .route("/hosts/{id}/services/{service}/handlers", post().to(assigning::add_handler))
-        .service(
-            resource("/hosts/{id}/join")
-                .route(get().to(assigning::ask_join))
-                .route(post().to(assigning::join)),
-        );
+fn assigning() -> Vec<Endpoint> {
+    let changes = [("drop", false), ("restore", true)].into_iter().flat_map(|(word, restore)| {
+        let service = format!("/hosts/{{id}}/services/{{service}}/{word}");
+        let handler = format!("/hosts/{{id}}/services/{{service}}/handlers/{{handler}}/{word}");
+        [
+            page(Method::POST, service, move |state, path, form| {
+                assigning::change_service(state, path, form, restore)
+            }),
+            page(Method::POST, handler, move |state, path, form| {
+                assigning::change_handler(state, path, form, restore)
+            }),
+        ]
+    });
+    let others = [
+        page(Method::GET, "/event_handlers/{id}/try", trying::show),
+        page(Method::GET, "/event_handlers/{id}/revisions", revisions::list),
+        page(Method::POST, "/event_handlers/{id}/revisions/{revision}/restore", revisions::restore),
+        page(Method::POST, "/hosts/{id}/services", assigning::add_service),
+        page(Method::POST, "/hosts/{id}/services/{service}/handlers", assigning::add_handler),
+        page(Method::GET, "/hosts/{id}/join", assigning::ask_join),
+        page(Method::POST, "/hosts/{id}/join", assigning::join),
+    ];
+    changes.chain(others).collect()
 }
 
 /// Users, teams, grants, one's own account, and what was done.
-fn rights_routes(config: &mut ServiceConfig) {
-    config
-        .route("/users", get().to(users::list))
-        .route("/users/{id}", get().to(users::show))
-        .route("/users/{id}/disable", post().to(users::disable))
-        .route("/users/{id}/enable", post().to(users::enable))
-        .route("/users/{id}/password", post().to(users::set_password))
-        .route("/users/{id}/sessions/end", post().to(users::end_sessions))
-        .route("/users/{id}/sessions/{session}/end", post().to(users::end_session))
-        .route("/users/{id}/tokens/{token}/revoke", post().to(users::revoke_token))
-        .route("/teams", get().to(teams::list))
-        .route("/teams/{id}", get().to(teams::show))
-        .route("/grants", get().to(grants::list))
-        .service(resource("/grants/new").route(get().to(grants::ask)).route(post().to(grants::give)))
-        .service(
-            resource("/grants/{id}/delete").route(get().to(grants::ask_take)).route(post().to(grants::take)),
-        )
-        .route("/rights", get().to(why::show))
-        .route("/account", get().to(account::show))
-        .route("/account/password", post().to(account::change_password))
-        .route("/account/sessions/end", post().to(account::end_sessions))
-        .route("/account/sessions/{id}/end", post().to(account::end_session))
-        .route("/account/tokens", post().to(account::make_token))
-        .route("/account/tokens/{id}/revoke", post().to(account::revoke_token))
-        .route("/audit", get().to(audit::list));
+fn rights() -> Vec<Endpoint> {
+    vec![
+        page(Method::GET, "/users", users::list),
+        page(Method::GET, "/users/{id}", users::show),
+        page(Method::POST, "/users/{id}/disable", users::disable),
+        page(Method::POST, "/users/{id}/enable", users::enable),
+        page(Method::POST, "/users/{id}/password", users::set_password),
+        page(Method::POST, "/users/{id}/sessions/end", users::end_sessions),
+        page(Method::POST, "/users/{id}/sessions/{session}/end", users::end_session),
+        page(Method::POST, "/users/{id}/tokens/{token}/revoke", users::revoke_token),
+        page(Method::GET, "/teams", teams::list),
+        page(Method::GET, "/teams/{id}", teams::show),
+        page(Method::GET, "/grants", grants::list),
+        page(Method::GET, "/grants/new", grants::ask),
+        page(Method::POST, "/grants/new", grants::give),
+        page(Method::GET, "/grants/{id}/delete", grants::ask_take),
+        page(Method::POST, "/grants/{id}/delete", grants::take),
+        page(Method::GET, "/rights", why::show),
+        page(Method::GET, "/account", account::show),
+        page(Method::POST, "/account/password", account::change_password),
+        page(Method::POST, "/account/sessions/end", account::end_sessions),
+        page(Method::POST, "/account/sessions/{id}/end", account::end_session),
+        page(Method::POST, "/account/tokens", account::make_token),
+        page(Method::POST, "/account/tokens/{id}/revoke", account::revoke_token),
+        page(Method::GET, "/audit", audit::list),
+    ]
 }
 
 /// What runs by itself, and when.
-fn schedule_routes(config: &mut ServiceConfig) {
-    config
-        .route("/schedules", get().to(schedules::list))
-        .service(resource("/schedules/new").route(get().to(schedules::ask)).route(post().to(schedules::make)))
-        .route("/schedules/{id}", get().to(schedules::show))
-        .route("/schedules/{id}/run", post().to(schedules::run))
-        .route("/schedules/{id}/enable", post().to(schedules::enable))
-        .route("/schedules/{id}/disable", post().to(schedules::disable))
-        .route("/schedules/{id}/delete", post().to(schedules::delete));
+fn scheduled() -> Vec<Endpoint> {
+    vec![
+        page(Method::GET, "/schedules", schedules::list),
+        page(Method::GET, "/schedules/new", schedules::ask),
+        page(Method::POST, "/schedules/new", schedules::make),
+        page(Method::GET, "/schedules/{id}", schedules::show),
+        page(Method::POST, "/schedules/{id}/run", schedules::run),
+        page(Method::POST, "/schedules/{id}/enable", schedules::enable),
+        page(Method::POST, "/schedules/{id}/disable", schedules::disable),
+        page(Method::POST, "/schedules/{id}/delete", schedules::delete),
+    ]
 }
 
 /// The number in an address.

@@ -3,7 +3,7 @@
 use crate::auth::cookie::SessionCookie;
 use crate::error::AppResult;
 use crate::events::Events;
-use crate::patience;
+use crate::{document, patience, routes};
 use actix_web::web;
 use anyhow::Context as _;
 use selfservice_core::config::{MacroFile, Settings, WebSettings};
@@ -29,6 +29,8 @@ pub struct AppState {
     pub events: Events,
     /// The session cookie's name and attributes.
     pub cookie: SessionCookie,
+    /// The `OpenAPI` document.
+    pub document: web::Bytes,
     /// Bounds how many passwords are hashed at once.
     pub hashing: Semaphore,
     pool: Pool,
@@ -37,13 +39,16 @@ pub struct AppState {
 impl AppState {
     /// Reads the macro file and starts listening for changes; the database may be away.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let cookie = SessionCookie::new(&settings.web)?;
+        let document = document::document(&routes::endpoints(), &settings.web.base_path, cookie.name());
         Ok(Self {
+            document: document.to_json().context("while making the OpenAPI document")?.into(),
             web: settings.web.clone(),
             queue_life: settings.manager.queue_life,
             macros: settings.macro_file().context("while reading [files] macros")?,
             events: Events::start(&settings.database.connection_string("web_gui"))
                 .context("while starting the thread that listens for changes")?,
-            cookie: SessionCookie::new(&settings.web)?,
+            cookie,
             hashing: Semaphore::new(HASHINGS),
             pool: Pool::new(&settings.database.answering_within(settings.web.database_timeout), "web_gui"),
         })

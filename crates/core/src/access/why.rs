@@ -20,7 +20,7 @@ pub struct Question<'a> {
 }
 
 /// Why a grant does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lack {
     /// It allows less.

@@ -85,7 +85,7 @@ text_enum! {
 }
 
 /// One thing that a person fills in before a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// Name in requests and, in capitals, in the macro `$_PARAMname$`.

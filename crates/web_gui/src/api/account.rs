@@ -1,12 +1,14 @@
 //! One's own password, sessions and API tokens; and those of others for those who may change everything.
 
+use super::session::SessionShape;
 use super::shapes::Time;
 use crate::auth::Signed;
 use crate::auth::sign_in::{self, Client};
+use crate::endpoint::{Endpoint, api};
 use crate::error::{AppError, AppResult};
 use crate::rights::{self, NewToken};
 use crate::state::AppState;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use selfservice_core::access::Verb;
 use selfservice_core::models::api_tokens::ApiToken;
@@ -14,10 +16,11 @@ use selfservice_core::models::sessions::ListedSession;
 use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A session without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionItem {
     id: Uuid,
     identity: Identity,
@@ -46,13 +49,13 @@ impl SessionItem {
 }
 
 /// Sessions, the last used first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionItems {
     sessions: Vec<SessionItem>,
 }
 
 /// An API token without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenItem {
     id: String,
     name: String,
@@ -76,9 +79,41 @@ impl From<ApiToken> for TokenItem {
 }
 
 /// Tokens, the newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenItems {
     tokens: Vec<TokenItem>,
+}
+
+/// The addresses of this module.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        api(Method::GET, "/sessions", sessions).says("One's own sessions", "Not by a token."),
+        api(Method::DELETE, "/sessions/{id}", end_session).says("End a session", "One's own.").answers_plain(
+            204,
+            "It has ended.",
+            None,
+        ),
+        api(Method::GET, "/users/{id}/sessions", sessions_of)
+            .says("Somebody's sessions", "For those who administer everything."),
+        api(Method::GET, "/tokens", tokens).says("One's own API tokens", "Not by a token."),
+        api(Method::POST, "/tokens", make_token)
+            .says("Make an API token", "Not by a token. The answer alone has its text.")
+            .answers::<MadeToken>(201, "It was made.")
+            .gives_header(201, "Location", "Its address."),
+        api(Method::DELETE, "/tokens/{id}", revoke_token)
+            .says("Revoke an API token", "One's own.")
+            .answers_plain(204, "It counts nowhere any more.", None),
+        api(Method::GET, "/users/{id}/tokens", tokens_of)
+            .says("Somebody's API tokens", "For those who administer everything."),
+        api(Method::PUT, "/session/password", change_password)
+            .says(
+                "Change one's own password",
+                "Not by a token. Every session ends; the answer sets the cookie of a fresh one.",
+            )
+            .answers::<SessionShape<'_>>(200, "The fresh session.")
+            .gives_header(200, "Set-Cookie", "The session.")
+            .refuses(429, "Too many tries failed; `retry_after` says when to try again."),
+    ]
 }
 
 /// `GET /sessions`: one's own.
@@ -142,8 +177,9 @@ pub(super) async fn tokens_of(
 }
 
 /// What a token is wanted for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "nightly", "verb": "run", "days": 90})))]
 pub(super) struct TokenRequest {
     name: String,
     verb: Verb,
@@ -151,7 +187,7 @@ pub(super) struct TokenRequest {
 }
 
 /// A new token with its text, which is never told again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct MadeToken {
     #[serde(flatten)]
     token: TokenItem,
@@ -184,7 +220,7 @@ pub(super) async fn revoke_token(
 }
 
 /// The present password, where there is one, and the new one.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
     #[serde(default)]

@@ -6,43 +6,113 @@
 
 use crate::auth::Signed;
 use crate::editors::{EDITED, Read};
+use crate::endpoint::{Endpoint, api};
 use crate::error::{AppError, AppResult};
 use crate::forms;
 use crate::state::AppState;
 use crate::store::{self, Desk, Outcome};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::web::{self, ServiceConfig};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
-use selfservice_core::models::inventory::{Complaint, Definition, Noun, Stored, Target};
+use selfservice_core::models::inventory::{self as rows, Complaint, Definition, Noun, Stored, Target};
 use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 type Id = web::Path<i64>;
 type Body = web::Json<Value>;
 
-/// The addresses of all kinds; `GET /hosts` is a list of its own.
-pub(super) fn routes(config: &mut ServiceConfig) {
-    for noun in EDITED {
-        let folder = noun.table();
-        let mut all = web::resource(format!("/{folder}"))
-            .route(web::post().to(move |state, signed, body: Body| create(state, signed, noun, body)));
-        all = match noun {
-            Noun::Host => all.route(web::get().to(super::hosts::list)),
-            Noun::User => all.route(web::get().to(super::rights::users)),
-            Noun::Team => all.route(web::get().to(super::rights::teams)),
-            _ => all,
-        };
-        config.service(all).service(
-            web::resource(format!("/{folder}/{{id}}"))
-                .route(web::get().to(move |state, signed, id: Id| show(state, signed, noun, *id)))
-                .route(web::put().to(move |state, request, signed, id: Id, body: Body| {
-                    change(state, request, signed, noun, *id, body)
-                }))
-                .route(
-                    web::delete()
-                        .to(move |state, request, signed, id: Id| delete(state, request, signed, noun, *id)),
-                ),
-        );
+/// The addresses of all kinds; the lists are in modules of their own.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    EDITED.into_iter().flat_map(of_kind).chain([hosts_list()]).collect()
+}
+
+fn hosts_list() -> Endpoint {
+    api(Method::GET, "/hosts", super::hosts::list).says("Hosts by name", "Those that the asker may see.")
+}
+
+fn of_kind(noun: Noun) -> Vec<Endpoint> {
+    match noun {
+        Noun::Environment => with::<rows::Environment>(noun),
+        Noun::Hostgroup => with::<rows::Hostgroup>(noun),
+        Noun::Host => with::<rows::Host>(noun),
+        Noun::Service => with::<rows::Service>(noun),
+        Noun::EventHandler => with::<rows::EventHandler>(noun),
+        Noun::Team => with::<rows::Team>(noun),
+        Noun::User => with::<rows::User>(noun),
+        Noun::Grant => Vec::new(),
+    }
+}
+
+/// The addresses of one kind, whose definition is a `T`.
+fn with<T: ToSchema + 'static>(noun: Noun) -> Vec<Endpoint> {
+    let (all, one) = (format!("/{}", noun.table()), format!("/{}/{{id}}", noun.table()));
+    let etag = "The version, in quotation marks.";
+    let if_match = "The version that the request is meant for, as `ETag` had it.";
+    let precondition = |endpoint: Endpoint| {
+        endpoint
+            .takes_header("If-Match", if_match, true)
+            .refuses(412, "Somebody else was quicker: read it again.")
+            .refuses(428, "`If-Match` is missing.")
+    };
+    let make = api(Method::POST, all, move |state, signed, body: Body| create(state, signed, noun, body))
+        .says(&format!("Make: {noun}"), "")
+        .takes::<T>()
+        .answers::<Kept<T>>(201, "It was made.")
+        .gives_header(201, "ETag", etag)
+        .gives_header(201, "Location", "Its address.");
+    let read = api(Method::GET, &one, move |state, signed, id: Id| show(state, signed, noun, *id))
+        .says(&format!("Read: {noun}"), "For those who may change it.")
+        .answers::<Kept<T>>(200, "Its definition.")
+        .gives_header(200, "ETag", etag);
+    let write = api(Method::PUT, &one, move |state, request, signed, id: Id, body: Body| {
+        change(state, request, signed, noun, *id, body)
+    });
+    let write = precondition(write)
+        .says(
+            &format!("Change: {noun}"),
+            "What the body does not name stays; an event handler is given as a whole.",
+        )
+        .takes::<T>()
+        .answers::<Kept<T>>(200, "Its definition as it is now.")
+        .gives_header(200, "ETag", etag);
+    let remove = api(Method::DELETE, one, move |state, request, signed, id: Id| {
+        delete(state, request, signed, noun, *id)
+    });
+    let remove = precondition(remove)
+        .says(&format!("Delete: {noun}"), "")
+        .answers_plain(204, "It was deleted.", None)
+        .refuses(409, "Tasks of it wait or run, or nobody would administer everything any more.");
+    let refused =
+        |endpoint: Endpoint| endpoint.refuses(404, "It does not exist, or the asker may not change any.");
+    vec![refused(make), read, write, remove]
+}
+
+/// An object with its id, in the document.
+struct Kept<T>(PhantomData<T>);
+
+impl<T: ToSchema> PartialSchema for Kept<T> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .property("id", i64::schema())
+            .property("definition", Ref::from_schema_name(T::name()))
+            .required("id")
+            .required("definition")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Kept<T> {
+    fn name() -> Cow<'static, str> {
+        format!("Kept{}", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::state::AppState;
 use actix_web::web;
 use selfservice_core::models::logs::{Chunk, Stream};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// Output that one answer looks at, in bytes.
 const STRETCH: i64 = 8 * 1024 * 1024;
@@ -20,14 +21,19 @@ const PART: i64 = 1024 * 1024;
 /// Lines that one answer names at most, one chunk's more.
 const MOST: usize = 2000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
+    /// What is looked for; letters of ASCII in either case.
+    #[param(min_length = 1, max_length = 200)]
     text: String,
+    /// The byte to begin at.
+    #[param(minimum = 0)]
     offset: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogMatches)]
 pub(super) struct Found {
     matches: Vec<Match>,
     next_offset: i64,
@@ -36,7 +42,8 @@ pub(super) struct Found {
 }
 
 /// Where a line has the text for the first time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LogMatch)]
 struct Match {
     /// The byte.
     offset: i64,

@@ -15,6 +15,7 @@ use selfservice_core::models::logs::{Chunk, MAX_CHUNK};
 use selfservice_core::models::tasks::TaskState;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// Bytes of output in one answer, where nothing was asked for.
@@ -25,20 +26,28 @@ const BATCH: i64 = 64;
 /// A download asks for the right again after so long.
 const RECHECK: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
+    /// The byte to begin at.
+    #[param(minimum = 0)]
     offset: Option<i64>,
+    /// The line to begin at, counted from 0; not beside `offset`.
+    #[param(minimum = 0)]
     line: Option<i64>,
+    /// Bytes in one answer, about.
+    #[param(minimum = 1, maximum = 4_194_304)]
     limit: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogPage)]
 pub(super) struct Page {
     /// Where the page begins.
     offset: i64,
     chunks: Vec<ChunkShape>,
     next_offset: i64,
+    /// Whether the task is finished and nothing comes after `next_offset`.
     complete: bool,
 }
 

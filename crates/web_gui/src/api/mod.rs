@@ -6,8 +6,10 @@ mod command_text;
 mod hosts;
 pub mod input;
 mod inventory;
+mod lists;
 mod log_search;
 mod logs;
+mod openapi;
 mod plans;
 mod popup;
 mod rights;
@@ -16,57 +18,96 @@ mod shapes;
 mod stream;
 mod tasks;
 
-use actix_web::web;
+use crate::endpoint::{Endpoint, api};
+use actix_web::http::Method;
 
 pub use command_text::command_text;
 pub use popup::would_wait;
 pub use shapes::running_step;
 
-/// The URLs of this module, in scope `/api/v1`.
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/popup", web::get().to(popup::show))
-        .configure(inventory::routes)
-        .configure(rights_routes)
-        .route("/plans", web::post().to(plans::create))
-        .service(
-            web::resource("/tasks").route(web::get().to(tasks::list)).route(web::post().to(tasks::create)),
-        )
-        .route("/tasks/{id}", web::get().to(tasks::show))
-        .route("/tasks/{id}/cancel", web::post().to(tasks::cancel))
-        .route("/tasks/{id}/log", web::get().to(logs::page))
-        .route("/tasks/{id}/log/raw", web::get().to(logs::raw))
-        .route("/tasks/{id}/log/search", web::get().to(log_search::search))
-        .route("/tasks/{id}/events", web::get().to(stream::follow));
+/// The addresses below `/api/v1`.
+pub fn endpoints() -> Vec<Endpoint> {
+    [
+        session_endpoints(),
+        lists::endpoints(),
+        inventory::endpoints(),
+        rights::endpoints(),
+        account::endpoints(),
+        task_endpoints(),
+        log_endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-/// Who may what, and what they have.
-fn rights_routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/users/{id}/password", web::put().to(rights::set_password))
-        .service(
-            web::resource("/users/{id}/sessions")
-                .route(web::get().to(account::sessions_of))
-                .route(web::delete().to(rights::end_sessions)),
-        )
-        .route("/users/{id}/tokens", web::get().to(account::tokens_of))
-        .service(
-            web::resource("/grants").route(web::get().to(rights::grants)).route(web::post().to(rights::give)),
-        )
-        .service(
-            web::resource("/grants/{id}")
-                .route(web::get().to(rights::grant))
-                .route(web::delete().to(rights::take)),
-        )
-        .route("/rights", web::get().to(rights::why))
-        .route("/audit", web::get().to(rights::audit))
-        .route("/session/password", web::put().to(account::change_password))
-        .route("/sessions", web::get().to(account::sessions))
-        .route("/sessions/{id}", web::delete().to(account::end_session))
-        .service(
-            web::resource("/tokens")
-                .route(web::get().to(account::tokens))
-                .route(web::post().to(account::make_token)),
-        )
-        .route("/tokens/{id}", web::delete().to(account::revoke_token));
+fn session_endpoints() -> Vec<Endpoint> {
+    vec![
+        api(Method::GET, "/openapi.json", openapi::show)
+            .says("This document", "It says nothing of anybody, so everybody may read it.")
+            .answers_plain(200, "The document.", Some("application/json")),
+        api(Method::GET, "/session", session::show)
+            .says("Who asks", "")
+            .answers::<session::SessionShape<'_>>(
+                200,
+                "The session, or what stands for it where a token asks.",
+            ),
+        api(Method::POST, "/session", session::create)
+            .says("Sign in", "With name and password; the answer sets the session's cookie.")
+            .answers::<session::SessionShape<'_>>(200, "Signed in.")
+            .gives_header(200, "Set-Cookie", "The session.")
+            .refuses(401, "The name or the password is wrong.")
+            .refuses(429, "Too many sign-ins failed; `retry_after` says when to try again."),
+        api(Method::DELETE, "/session", session::end)
+            .says("Sign out", "The session counts nowhere any more.")
+            .answers_plain(204, "Signed out.", None),
+    ]
+}
+
+fn task_endpoints() -> Vec<Endpoint> {
+    vec![
+        api(Method::GET, "/popup", popup::show)
+            .says("What the popup shows", "One host with its services and actions, or the hosts to choose from.")
+            .refuses(404, "The asker may see no such host."),
+        api(Method::POST, "/plans", plans::create)
+            .says("See the exact command", "Decides as `POST /tasks` will, and gives a nonce for exactly that.")
+            .refuses(404, "There is no such action, or the asker may not see it."),
+        api(Method::GET, "/tasks", tasks::list)
+            .says("Tasks, newest first", "Those on hosts that the asker may see now."),
+        api(Method::POST, "/tasks", tasks::create)
+            .says(
+                "Run an action",
+                "The task is on the disk before it is answered. Send the same request again until it is answered: \
+                 `request_key` makes sure that it runs once.",
+            )
+            .answers::<tasks::Made>(201, "The task was made.")
+            .answers::<tasks::Made>(200, "The same task was there already.")
+            .gives_header(201, "Location", "The task's address.")
+            .refuses(404, "There is no such action, or the asker may not see it.")
+            .refuses(409, "Something is in the way: `detail` says what, `task_id` which task."),
+        api(Method::GET, "/tasks/{id}", tasks::show).says("One task", ""),
+        api(Method::POST, "/tasks/{id}/cancel", tasks::cancel)
+            .says("End a task", "A queued one ends at once; the manager of a running one is asked to end it.")
+            .answers::<tasks::Cancelled>(202, "It was asked for.")
+            .refuses(409, "It has finished already."),
+    ]
+}
+
+fn log_endpoints() -> Vec<Endpoint> {
+    vec![
+        api(Method::GET, "/tasks/{id}/log", logs::page).says("Output by byte or line", "Whole chunks, in order."),
+        api(Method::GET, "/tasks/{id}/log/raw", logs::raw)
+            .says("All output as a file", "Byte for byte, of all streams.")
+            .answers_plain(200, "The output.", Some("text/plain")),
+        api(Method::GET, "/tasks/{id}/log/search", log_search::search)
+            .says("Lines of output with a text", "Ask on from `next_offset` until `complete`."),
+        api(Method::GET, "/tasks/{id}/events", stream::follow)
+            .says(
+                "A task and its output, live",
+                "Server-sent events: `log` (Chunk), `task` (Task), `away` (the database does not answer), `end`, and `gone` \
+                 (the asker may not see it any more).",
+            )
+            .takes_header("Last-Event-ID", "The byte to go on at, as the last event had it.", false)
+            .answers_plain(200, "The stream.", Some("text/event-stream")),
+    ]
 }

@@ -13,10 +13,13 @@ use selfservice_core::models::confirmations;
 use selfservice_core::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+/// What is to run, and where.
+#[schema(as = PlanRequest, examples(json!({"host_id": 1, "service_id": 1, "handler_id": 1, "parameters": {}})))]
 pub(super) struct Asked {
     host_id: i64,
     service_id: i64,
@@ -25,8 +28,10 @@ pub(super) struct Asked {
     parameters: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
 pub(super) struct PlanShape {
+    /// Stands for exactly this command; a task brings it back, once.
     nonce: Uuid,
     argv: Vec<String>,
     command: String,

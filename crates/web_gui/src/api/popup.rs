@@ -8,7 +8,7 @@
 //!   service is selected then, and `notice` says why.
 
 use super::hosts::{briefs, page};
-use super::shapes::{HostBrief, HostPage, TaskBrief, Time};
+use super::shapes::{HostBrief, HostPage, PauseShape, TaskBrief};
 use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::state::AppState;
@@ -24,6 +24,7 @@ use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::models::workers::Worker;
 use selfservice_core::names;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// What is said where actions are offered that would not start.
 pub fn would_wait(reason: &WaitReason) -> String {
@@ -33,30 +34,35 @@ pub fn would_wait(reason: &WaitReason) -> String {
     format!("{first}{}. An action that you start now waits until one takes it.", letters.as_str())
 }
 
-/// Hosts that one answer lists at most.
-const PAGE: i64 = 50;
+/// Hosts that are read for one answer, which lists one less.
+const READ: i64 = 51;
 const RECENT: i64 = 5;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    /// Only hosts in this environment.
     #[serde(default)]
     environment: String,
+    /// A name, an alias, an address, a name with port or domain; without one all visible hosts are offered.
     #[serde(default)]
     host: String,
+    /// The service that is selected where the host has it.
     #[serde(default)]
     service: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[schema(as = Popup)]
 pub(super) enum View {
     Host(Box<HostView>),
     Matches { asked: String, hosts: Vec<HostBrief> },
     Browse(HostPage),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PopupHost)]
 pub(super) struct HostView {
     host: HostShape,
     services: Vec<ServiceShape>,
@@ -66,21 +72,24 @@ pub(super) struct HostView {
     notice: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HostHead)]
 struct HostShape {
     #[serde(flatten)]
     brief: HostBrief,
     description: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ManagersAlive)]
 struct Managers {
     alive: i64,
     /// Why actions on this host would wait.
     sentence: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PopupService)]
 struct ServiceShape {
     id: i64,
     name: String,
@@ -89,7 +98,8 @@ struct ServiceShape {
     actions: Vec<ActionShape>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Action)]
 struct ActionShape {
     handler_id: i64,
     name: String,
@@ -109,25 +119,8 @@ struct ActionShape {
     paused: Option<PauseShape>,
 }
 
-/// Why an action is not offered for a while.
-#[derive(Debug, Serialize)]
-struct PauseShape {
-    at: Time,
-    by: String,
-    reason: String,
-}
-
-impl PauseShape {
-    fn of(handler: &EventHandler) -> Option<Self> {
-        Some(Self {
-            at: Time(handler.paused_at?),
-            by: handler.paused_by.clone()?,
-            reason: handler.paused_reason.clone()?,
-        })
-    }
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActionParameter)]
 struct ParameterShape {
     name: String,
     label: String,
@@ -154,7 +147,7 @@ pub(super) async fn show(
 fn view(connection: &mut PgConnection, signed: &Signed, asked: &Asked) -> AppResult<View> {
     let name = asked.host.trim();
     if name.is_empty() {
-        return page(connection, signed, "", "", PAGE).map(View::Browse);
+        return page(connection, signed, "", "", READ).map(View::Browse);
     }
     let mut hosts = candidates(connection, signed, name, asked.environment.trim())?;
     if hosts.len() > 1 {

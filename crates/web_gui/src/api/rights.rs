@@ -4,14 +4,16 @@
 //! taken, and never changes, so taking one needs no version.
 
 use super::input;
+use super::lists::{self, Query, cut};
 use super::shapes::Time;
 use crate::auth::Signed;
+use crate::endpoint::{Endpoint, api};
 use crate::error::{AppError, AppResult};
 use crate::handlers::audit::{place, place_text};
 use crate::rights;
 use crate::state::AppState;
 use crate::why::{Answer, Asked};
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use selfservice_core::access::{Lack, Verb, Why};
@@ -21,23 +23,10 @@ use selfservice_core::models::inventory::Grant;
 use selfservice_core::models::teams::ListedTeam;
 use selfservice_core::models::users::{ListedUser, User};
 use serde::{Deserialize, Serialize};
-
-const PAGE: i64 = 50;
-const LARGEST_PAGE: i64 = 200;
-
-/// What restricts a list of things by name, and where its page begins.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ByName {
-    #[serde(default, deserialize_with = "input::strict_text")]
-    query: String,
-    #[serde(default, deserialize_with = "input::strict_text")]
-    after: String,
-    limit: Option<i64>,
-}
+use utoipa::{IntoParams, ToSchema};
 
 /// A user in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct UserBrief {
     id: i64,
     name: String,
@@ -50,14 +39,14 @@ struct UserBrief {
 }
 
 /// A page of users.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserPage {
     users: Vec<UserBrief>,
     next: Option<String>,
 }
 
 /// A team in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct TeamBrief {
     id: i64,
     name: String,
@@ -66,33 +55,62 @@ struct TeamBrief {
 }
 
 /// A page of teams.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TeamPage {
     teams: Vec<TeamBrief>,
     next: Option<String>,
 }
 
-/// Cuts a list that was read one row too long, and gives the key of the last row where there is a next page.
-fn cut<T>(rows: &mut Vec<T>, limit: i64, key: impl Fn(&T) -> String) -> Option<String> {
-    let wanted = usize::try_from(limit).unwrap_or(0);
-    let more = rows.len() > wanted;
-    rows.truncate(wanted);
-    rows.last().filter(|_| more).map(key)
+/// The addresses of this module.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let only = "For those who administer everything; others get 404.";
+    let none = "It does not exist, or the asker does not administer everything.";
+    let last = "Nobody would administer everything any more.";
+    vec![
+        api(Method::GET, "/users", users).says("Users by name", only).refuses(404, none),
+        api(Method::GET, "/teams", teams).says("Teams by name", only).refuses(404, none),
+        api(Method::PUT, "/users/{id}/password", set_password)
+            .says("Set somebody's password", "It ends their sessions.")
+            .answers_plain(204, "It was set.", None),
+        api(Method::DELETE, "/users/{id}/sessions", end_sessions)
+            .says("End somebody's sessions", "All of them, but never the one that asks.")
+            .answers_plain(204, "They have ended.", None),
+        api(Method::GET, "/grants", grants)
+            .says("Grants in the order in which they were given", only)
+            .refuses(404, none),
+        api(Method::POST, "/grants", give)
+            .says("Give a right", only)
+            .answers::<GrantShape>(201, "It was given.")
+            .gives_header(201, "Location", "Its address.")
+            .refuses(404, none)
+            .refuses(409, "It exists already."),
+        api(Method::GET, "/grants/{id}", grant).says("One grant", only),
+        api(Method::DELETE, "/grants/{id}", take)
+            .says("Take a right away", only)
+            .answers_plain(204, "It was taken.", None)
+            .refuses(409, last),
+        api(Method::GET, "/rights", why)
+            .says(
+                "Why somebody may or may not",
+                "Everybody may ask about themselves; about others, those who administer everything.",
+            )
+            .refuses(404, none),
+        api(Method::GET, "/audit", audit).says("The audit log, newest first", only).refuses(404, none),
+    ]
 }
 
 /// `GET /users`: everybody, for those who may change everything.
 pub(super) async fn users(
     state: web::Data<AppState>,
     signed: Signed,
-    asked: web::Query<ByName>,
+    asked: web::Query<Query>,
 ) -> AppResult<web::Json<UserPage>> {
-    let ByName { query, after, limit } = asked.into_inner();
-    let limit = input::limit(limit, PAGE, LARGEST_PAGE)?;
+    let (query, after, read) = asked.into_inner().checked()?;
     let mut rows = rights::read(&state, signed, move |connection, _| {
-        Ok(ListedUser::page(connection, query.trim(), &after, limit.saturating_add(1))?)
+        Ok(ListedUser::page(connection, &query, &after, read)?)
     })
     .await?;
-    let next = cut(&mut rows, limit, |user| user.name.clone());
+    let next = cut(&mut rows, read, |user| user.name.clone());
     let brief = |user: ListedUser| UserBrief {
         id: user.id,
         name: user.name,
@@ -110,15 +128,14 @@ pub(super) async fn users(
 pub(super) async fn teams(
     state: web::Data<AppState>,
     signed: Signed,
-    asked: web::Query<ByName>,
+    asked: web::Query<Query>,
 ) -> AppResult<web::Json<TeamPage>> {
-    let ByName { query, after, limit } = asked.into_inner();
-    let limit = input::limit(limit, PAGE, LARGEST_PAGE)?;
+    let (query, after, read) = asked.into_inner().checked()?;
     let mut rows = rights::read(&state, signed, move |connection, _| {
-        Ok(ListedTeam::page(connection, query.trim(), &after, limit.saturating_add(1))?)
+        Ok(ListedTeam::page(connection, &query, &after, read)?)
     })
     .await?;
-    let next = cut(&mut rows, limit, |team| team.name.clone());
+    let next = cut(&mut rows, read, |team| team.name.clone());
     let brief = |team: ListedTeam| TeamBrief {
         id: team.id,
         name: team.name,
@@ -129,7 +146,8 @@ pub(super) async fn teams(
 }
 
 /// A grant; what is null means any.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GivenGrant)]
 pub(super) struct GrantShape {
     id: i64,
     user: Option<String>,
@@ -160,7 +178,7 @@ impl From<NamedGrant> for GrantShape {
 }
 
 /// Which grants; absent means any.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantQuery {
     #[serde(default, deserialize_with = "input::strict_text")]
@@ -178,11 +196,13 @@ pub(super) struct GrantQuery {
     verb: Option<Verb>,
     #[serde(default)]
     after: i64,
+    /// Rows in one answer.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
 }
 
 /// A page of grants, in the order in which they were given.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GrantPage {
     grants: Vec<GrantShape>,
     next: Option<i64>,
@@ -195,7 +215,7 @@ pub(super) async fn grants(
     asked: web::Query<GrantQuery>,
 ) -> AppResult<web::Json<GrantPage>> {
     let asked = asked.into_inner();
-    let limit = input::limit(asked.limit, PAGE, LARGEST_PAGE)?;
+    let read = lists::read(asked.limit)?;
     let filter = GrantFilter {
         user: asked.user,
         team: asked.team,
@@ -206,10 +226,10 @@ pub(super) async fn grants(
         verb: asked.verb,
     };
     let mut rows = rights::read(&state, signed, move |connection, _| {
-        Ok(NamedGrant::page(connection, &filter, asked.after, limit.saturating_add(1))?)
+        Ok(NamedGrant::page(connection, &filter, asked.after, read)?)
     })
     .await?;
-    let more = cut(&mut rows, limit, |grant| grant.id.to_string()).is_some();
+    let more = cut(&mut rows, read, |grant| grant.id.to_string()).is_some();
     let next = rows.last().filter(|_| more).map(|grant| grant.id);
     Ok(web::Json(GrantPage { grants: rows.into_iter().map(GrantShape::from).collect(), next }))
 }
@@ -263,7 +283,7 @@ pub(super) async fn take(
 }
 
 /// A new password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
     password: String,
@@ -307,7 +327,7 @@ pub(super) async fn end_sessions(
 }
 
 /// What is asked about rights; `user` is the one who asks where it is absent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RightsQuery {
     #[serde(default, deserialize_with = "input::strict_text")]
@@ -321,7 +341,8 @@ pub(super) struct RightsQuery {
 }
 
 /// Why somebody may or may not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Why)]
 struct WhyShape {
     granted: bool,
     /// Environments of the host in which no grant counts, though one is needed there.
@@ -330,7 +351,8 @@ struct WhyShape {
 }
 
 /// A grant held against the question.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WeighedGrant)]
 struct WeighedShape {
     #[serde(flatten)]
     grant: GrantShape,
@@ -351,7 +373,8 @@ impl From<Why> for WhyShape {
 }
 
 /// What a person may on a host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rights)]
 pub(super) struct RightsShape {
     user: String,
     host: String,
@@ -391,7 +414,7 @@ pub(super) async fn why(
 }
 
 /// What is searched for in the audit log; absent means any.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
     #[serde(default, deserialize_with = "input::strict_text")]
@@ -404,11 +427,14 @@ pub(super) struct AuditQuery {
     until: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "input::strict_text")]
     after: String,
+    /// Rows in one answer.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
 }
 
 /// A row of the audit log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct AuditShape {
     id: i64,
     at: Time,
@@ -423,7 +449,7 @@ struct AuditShape {
 }
 
 /// A page of the audit log, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AuditPage {
     entries: Vec<AuditShape>,
     next: Option<String>,
@@ -436,7 +462,7 @@ pub(super) async fn audit(
     asked: web::Query<AuditQuery>,
 ) -> AppResult<web::Json<AuditPage>> {
     let asked = asked.into_inner();
-    let limit = input::limit(asked.limit, PAGE, LARGEST_PAGE)?;
+    let read = lists::read(asked.limit)?;
     let filter = AuditFilter {
         actor: asked.actor,
         action: asked.action,
@@ -445,11 +471,10 @@ pub(super) async fn audit(
         until: asked.until,
         before: Some(asked.after.as_str()).filter(|text| !text.is_empty()).map(place).transpose()?,
     };
-    let mut rows = rights::read(&state, signed, move |connection, _| {
-        Ok(AuditRow::page(connection, &filter, limit.saturating_add(1))?)
-    })
-    .await?;
-    let next = cut(&mut rows, limit, place_text);
+    let mut rows =
+        rights::read(&state, signed, move |connection, _| Ok(AuditRow::page(connection, &filter, read)?))
+            .await?;
+    let next = cut(&mut rows, read, place_text);
     let shape = |row: AuditRow| AuditShape {
         id: row.id,
         at: Time(row.at),

@@ -9,18 +9,22 @@ use chrono::{DateTime, Utc};
 use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The answer of GET and POST.
-#[derive(Serialize)]
-struct SessionShape<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(super) struct SessionShape<'a> {
     user: UserShape<'a>,
     identity: Identity,
+    /// What a browser sends in `X-CSRF-Token` with everything that changes something.
     csrf_token: &'a str,
     expires_at: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
-struct UserShape<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionUser)]
+pub(super) struct UserShape<'a> {
     name: &'a str,
     display_name: &'a str,
 }
@@ -42,7 +46,7 @@ pub async fn show(signed: Signed) -> HttpResponse {
 }
 
 /// Name and password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     name: String,

@@ -3,14 +3,17 @@
 use super::command_text::command_text;
 use base64::Engine as _;
 use chrono::{DateTime, SecondsFormat, Utc};
+use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::logs::{Chunk, Stream};
 use selfservice_core::models::tasks::{Identity, Origin, Retry, Severity, Task, TaskResult, TaskState};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A moment as the API writes it: `2026-11-22T17:04:05.678Z`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2026-11-22T17:04:05.678Z"))]
 pub struct Time(pub DateTime<Utc>);
 
 impl Serialize for Time {
@@ -20,7 +23,8 @@ impl Serialize for Time {
 }
 
 /// Something with a page of its own; the id is null where it was deleted since.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Named)]
 pub struct NamedShape {
     /// Primary key.
     pub id: Option<i64>,
@@ -29,7 +33,8 @@ pub struct NamedShape {
 }
 
 /// An environment as a badge.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = EnvironmentBadge)]
 pub struct EnvironmentShape {
     /// Name.
     pub name: String,
@@ -58,7 +63,7 @@ impl EnvironmentShape {
 }
 
 /// `HostBrief`: a line in a list of hosts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HostBrief {
     /// Primary key.
     pub id: i64,
@@ -86,7 +91,7 @@ impl HostBrief {
 }
 
 /// A page of hosts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HostPage {
     /// By name.
     pub hosts: Vec<HostBrief>,
@@ -94,8 +99,28 @@ pub struct HostPage {
     pub next: Option<String>,
 }
 
+/// Why an action is not offered for a while.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pause)]
+pub struct PauseShape {
+    at: Time,
+    by: String,
+    reason: String,
+}
+
+impl PauseShape {
+    /// None where it is offered.
+    pub fn of(handler: &EventHandler) -> Option<Self> {
+        Some(Self {
+            at: Time(handler.paused_at?),
+            by: handler.paused_by.clone()?,
+            reason: handler.paused_reason.clone()?,
+        })
+    }
+}
+
 /// `TaskBrief`: a line in a list of tasks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TaskBrief {
     /// `UUIDv7`.
     pub id: Uuid,
@@ -178,7 +203,7 @@ pub struct Circumstances {
 }
 
 /// Whether a lost task is done again without a person.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Repeat {
     /// A manager will start it again.
@@ -197,37 +222,78 @@ impl Repeat {
     }
 }
 
+/// One step of a run, as the plugin reports it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the manager writes steps as JSON; this says in the document what they are")]
+struct Step {
+    name: String,
+    state: StepState,
+    note: Option<String>,
+    started_at: Option<Time>,
+    seconds: Option<f64>,
+}
+
+/// How far a step is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "see `Step`")]
+enum StepState {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+}
+
 /// `Task`: everything about one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Task)]
 pub struct TaskShape {
     #[serde(flatten)]
     brief: TaskBrief,
+    /// The plugin's name.
     plugin: String,
+    /// Its arguments, secrets masked.
     argv: Vec<String>,
+    /// Both as a person would type them.
     command: String,
+    /// Where the host stood when the task was asked for.
     environments: Vec<EnvironmentShape>,
+    /// Why, as the person said.
     reason: Option<String>,
     identity: Identity,
     exit_code: Option<i32>,
+    /// What the result's word does not say.
     result_text: Option<String>,
+    /// The plugin's first line.
     summary: Option<String>,
+    /// What it measured, as Nagios plugins write it.
     perfdata: Option<String>,
     timeout_seconds: i32,
+    /// A queued task is not started any more after this.
     expires_at: Time,
+    #[schema(value_type = Vec<Step>)]
     steps: serde_json::Value,
     output_bytes: i64,
     output_lines: i64,
     cancel_requested_at: Option<Time>,
     cancel_requested_by: Option<String>,
     manager: Option<String>,
+    /// Whether the result came after the task had counted as lost.
     late: bool,
+    /// Whether the reader may end it now.
     can_cancel: bool,
+    /// Whether the reader may start the same again now.
     can_run: bool,
+    /// Why it has not started.
     waiting_reason: Option<String>,
+    /// The task that this one does again.
     retry_of: Option<Uuid>,
+    /// Counted from 1; more where a lost task was started again without a person.
     attempt: i16,
+    /// The newest task that does this one again.
     retried_as: Option<Uuid>,
     repeat: Option<Repeat>,
+    /// The address of its page, below the address of the service.
     page_url: String,
 }
 
@@ -273,11 +339,14 @@ impl TaskShape {
 }
 
 /// `Chunk`: a piece of output.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Chunk)]
 pub struct ChunkShape {
+    /// The byte at which it begins.
     offset: i64,
     /// Where the next chunk begins.
     pub next_offset: i64,
+    /// Line ends before it.
     first_line: i64,
     stream: Stream,
     written_at: Time,
@@ -285,8 +354,10 @@ pub struct ChunkShape {
     content: Content,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// The bytes: as text where they are UTF-8, else in base64.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ChunkContent)]
 enum Content {
     Text(String),
     Base64(String),

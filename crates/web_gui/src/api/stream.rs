@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// The rows are looked at so often even when no hint comes. Rights and what surrounds the task are asked for again
@@ -42,9 +43,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Output that one look reads, in bytes.
 const STRETCH: i64 = 256 * 1024;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
+    /// The byte to begin at; `Last-Event-ID` wins over it.
+    #[param(minimum = 0)]
     offset: Option<i64>,
 }
 

@@ -136,7 +136,7 @@ fn refused(page: &impl Template, error: &AppError) -> AppResult<HttpResponse> {
 
 /// `next` where it is the address of a page of ours, else the start page.
 fn local(next: &str) -> &str {
-    const PAGES: [&str; 15] = [
+    const PAGES: [&str; 16] = [
         "",
         "tasks",
         "environments",
@@ -145,6 +145,7 @@ fn local(next: &str) -> &str {
         "services",
         "event_handlers",
         "managers",
+        "docs",
         "popup",
         "account",
         "rights",

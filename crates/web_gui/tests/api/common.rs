@@ -28,7 +28,7 @@ pub struct Api {
 pub struct Person {
     client: reqwest::Client,
     url: String,
-    credentials: Vec<(&'static str, String)>,
+    pub credentials: Vec<(&'static str, String)>,
 }
 
 /// What came back.

@@ -104,3 +104,74 @@ async fn wrong_queries_are_refused_with_a_sentence() {
     assert_eq!(alice.get(&format!("/popup?host={long}")).await.status, 404);
     assert_eq!(json!(alice.get("/tasks?requester=%C2%85").await.status.as_u16()), 400);
 }
+
+#[tokio::test]
+async fn each_kind_is_listed_by_name_searched_and_paged() {
+    let api = Api::start();
+    api.database.sql(
+        "INSERT INTO environments (name, name_key) VALUES ('empty', 'empty');
+         INSERT INTO hostgroups (name, name_key) VALUES ('database', 'database'), ('empty', 'empty');
+         INSERT INTO hostgroups_members SELECT g.id, h.id FROM hostgroups g, hosts h WHERE g.name = 'database' AND h.name = 'web-1';
+         INSERT INTO services (name, name_key) VALUES ('disk', 'disk'), ('empty', 'empty');
+         INSERT INTO services_members (hosts_id, services_id, direct) SELECT h.id, s.id, true FROM hosts h, services s
+            WHERE h.name = 'web-1' AND s.name = 'disk';
+         UPDATE event_handlers SET enabled = false WHERE name = 'slow'",
+    );
+    let (root, alice, dave) =
+        (api.person(api.world.root), api.person(api.world.alice), api.person(api.world.dave));
+    // Of the host groups, carol's web-2 is in `web` only.
+    let carol = api.person(api.world.carol);
+    for (list, all, seen, elsewhere) in [
+        (
+            "environments",
+            &["empty", "production", "staging"][..],
+            &["production", "staging"][..],
+            &["production", "staging"][..],
+        ),
+        ("hostgroups", &["database", "empty", "web"], &["database", "web"], &["web"]),
+        ("services", &["disk", "empty", "os"], &["disk", "os"], &["os"]),
+        (
+            "event_handlers",
+            &["critical", "danger", "echo", "ok", "slow", "warning"],
+            &["critical", "danger", "echo", "ok", "warning"],
+            &["critical", "danger", "echo", "ok", "warning"],
+        ),
+    ] {
+        assert_eq!(names(&root.get(&format!("/{list}")).await, list), all);
+        assert_eq!(names(&alice.get(&format!("/{list}")).await, list), seen);
+        assert_eq!(names(&carol.get(&format!("/{list}")).await, list), elsewhere);
+        let none: [&str; 0] = [];
+        assert_eq!(names(&dave.get(&format!("/{list}")).await, list), none);
+        let first = root.get(&format!("/{list}?limit=2")).await;
+        assert_eq!(
+            (names(&first, list), &first.body["next"]),
+            (vec![all[0].to_owned(), all[1].to_owned()], &json!(all[1]))
+        );
+        let rest = root.get(&format!("/{list}?limit=200&after={}", all[1])).await;
+        assert_eq!(
+            (names(&rest, list), &rest.body["next"]),
+            (all[2..].iter().map(|one| (*one).to_owned()).collect(), &Value::Null)
+        );
+        let last = all[all.len() - 1];
+        assert_eq!(names(&root.get(&format!("/{list}?query={}", last.to_uppercase())).await, list), [last]);
+        for query in ["%25", "_", "%27%20OR%201%3D1--"] {
+            assert_eq!(
+                names(&root.get(&format!("/{list}?query={query}")).await, list),
+                none,
+                "{list} {query}"
+            );
+        }
+        for wrong in ["limit=0", "limit=201", "limit=x", "sort=name", "query=%00"] {
+            assert_eq!(root.get(&format!("/{list}?{wrong}")).await.status, 400, "{list} {wrong}");
+        }
+    }
+    let production = &alice.get("/environments?query=prod").await.body["environments"][0];
+    assert_eq!(production["host_count"], 2);
+    let worker = api.manager(8);
+    let managers = dave.get("/managers").await;
+    let manager = &managers.body["managers"][0];
+    assert_eq!(
+        (&manager["id"], &manager["state"], &manager["slots"]),
+        (&json!(worker.id), &json!("alive"), &json!(8))
+    );
+}

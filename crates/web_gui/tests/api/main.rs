@@ -7,6 +7,7 @@ mod creating;
 mod inventory;
 mod lists;
 mod live;
+mod matrix;
 mod output;
 mod pauses;
 mod popup;

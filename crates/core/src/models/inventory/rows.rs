@@ -5,20 +5,22 @@ use crate::access::Verb;
 use crate::models::event_handlers::{Parameter, Risk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// The colours that an environment may have.
 pub const COLOURS: &[&str] = &["red", "orange", "yellow", "green", "blue", "purple", "grey"];
 
 /// Where hosts live.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "production", "colour": "red", "minimum_risk": "normal"})))]
 pub struct Environment {
     /// Unique name.
     pub name: String,
     /// For people.
     #[serde(default)]
     pub description: Option<String>,
-    /// One of [`COLOURS`]; a new environment is grey.
+    /// One of the seven colours; a new environment is grey.
     #[serde(default)]
     pub colour: Option<String>,
     /// What a handler that changes something counts as at least; `read-only` where nothing is said.
@@ -27,8 +29,9 @@ pub struct Environment {
 }
 
 /// Hosts that are alike.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "databases", "services": ["PostgreSQL"]})))]
 pub struct Hostgroup {
     /// Unique name.
     pub name: String,
@@ -41,8 +44,9 @@ pub struct Hostgroup {
 }
 
 /// What can be healed on a host.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "PostgreSQL", "vars": {"PORT": "5432"}, "handlers": ["Restart replica"]})))]
 pub struct Service {
     /// Unique name.
     pub name: String,
@@ -58,8 +62,9 @@ pub struct Service {
 }
 
 /// A machine, or whatever has an address.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "db-1", "address": "10.20.0.1", "environments": {"production": "databases"}, "hostgroups": ["databases"]})))]
 pub struct Host {
     /// Unique name.
     pub name: String,
@@ -102,8 +107,9 @@ pub struct Host {
 }
 
 /// A healing action. What is not written has its default, also where the database has something else.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "Restart replica", "plugin": "ssh.sh", "arguments": ["--host", "$HOSTADDRESS$", "--", "restart"], "risk": "normal"})))]
 pub struct EventHandler {
     /// Unique name.
     pub name: String,
@@ -151,8 +157,9 @@ pub struct EventHandler {
 }
 
 /// People who share their rights.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "on-call", "members": ["alice"]})))]
 pub struct Team {
     /// Unique name.
     pub name: String,
@@ -162,8 +169,9 @@ pub struct Team {
 }
 
 /// A user, as administrators edit one; a load never does. The password is set elsewhere.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "alice", "display_name": "Alice Example", "teams": ["on-call"]})))]
 pub struct User {
     /// Unique name; it stays what it is.
     pub name: String,
@@ -182,8 +190,9 @@ pub struct User {
 }
 
 /// A right of a user or a team; what is absent means any.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"team": "on-call", "environment": "production", "verb": "run"})))]
 pub struct Grant {
     /// Whose it is, unless a team's.
     #[serde(default)]

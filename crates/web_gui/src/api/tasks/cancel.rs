@@ -10,15 +10,17 @@ use actix_web::{HttpResponse, web};
 use selfservice_core::db::PgConnection;
 use selfservice_core::queue::{self, Cancelled};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An empty object: a body makes sure that no simple form of another page can send the request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Nothing {}
 
-#[derive(Debug, Serialize)]
-struct Answer {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskCancelled)]
+pub(in crate::api) struct Answer {
     task: TaskShape,
 }
 

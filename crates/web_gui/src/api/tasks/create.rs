@@ -27,32 +27,47 @@ use selfservice_core::queue::{Enqueued, NewTask, enqueue};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+/// What is to run and where, with what confirms it.
+#[schema(
+    as = TaskRequest,
+    examples(json!({
+        "host_id": 1, "service_id": 1, "handler_id": 1, "parameters": {}, "reason": "disk is full",
+        "request_key": "018f3b5e-7c1a-7cc0-8f00-0123456789ab"
+    }))
+)]
 pub(in crate::api) struct Asked {
     host_id: i64,
     service_id: i64,
     handler_id: i64,
     #[serde(deserialize_with = "input::parameters")]
     parameters: BTreeMap<String, String>,
+    /// Why; some actions need one.
     #[serde(default)]
     reason: Option<String>,
+    /// From `POST /plans`, where a browser asks and the action needs a confirmation.
     #[serde(default, deserialize_with = "input::optional_uuid")]
     nonce: Option<Uuid>,
+    /// The host's name, where the action is dangerous.
     #[serde(default)]
     typed_host: Option<String>,
     /// The finished task that is done again.
     #[serde(default, deserialize_with = "input::optional_uuid")]
     retry_of: Option<Uuid>,
+    /// Made by the asker, one for each click: a request that is sent again finds the task that is there.
     #[serde(deserialize_with = "input::strict_uuid")]
     request_key: Uuid,
 }
 
-#[derive(Debug, Serialize)]
-struct Answer {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskMade)]
+pub(in crate::api) struct Answer {
     task: TaskShape,
+    /// Whether the task was there already.
     attached: bool,
 }
 

@@ -4,11 +4,12 @@ mod cancel;
 mod create;
 mod seen;
 
-pub(super) use cancel::cancel;
-pub(super) use create::create;
+pub(super) use cancel::{Answer as Cancelled, cancel};
+pub(super) use create::{Answer as Made, create};
 pub(super) use seen::SeenTask;
 
 use super::input;
+use super::lists::{self, cut};
 use super::shapes::{TaskBrief, TaskShape};
 use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
@@ -17,26 +18,34 @@ use actix_web::web;
 use chrono::{DateTime, Utc};
 use selfservice_core::models::tasks::{Task, TaskFilter};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-const PAGE: i64 = 50;
-const LARGEST_PAGE: i64 = 200;
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
+    /// A state, a result, or `trouble`.
     state: Option<String>,
+    /// A host's name of today.
     host: Option<String>,
+    /// A service's name of today.
     service: Option<String>,
+    /// An event handler's name of today.
     handler: Option<String>,
+    /// Who asked.
     requester: Option<String>,
+    /// The name of the manager that had it.
     manager: Option<String>,
+    /// Asked for at this moment or later.
     from: Option<DateTime<Utc>>,
+    /// Asked for before this moment.
     until: Option<DateTime<Utc>>,
+    /// `next` of the page before.
     after: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TaskPage {
     tasks: Vec<TaskBrief>,
     next: Option<String>,
@@ -80,20 +89,13 @@ pub(super) async fn list(
     query: web::Query<Query>,
 ) -> AppResult<web::Json<TaskPage>> {
     let query = query.into_inner();
-    let limit = input::limit(query.limit, PAGE, LARGEST_PAGE)?;
+    let read = lists::read(query.limit)?;
     let filter = query.filter()?;
     let mut tasks = state
-        .run(move |connection| {
-            Ok(Task::visible_page(connection, signed.user.id, &filter, limit.saturating_add(1))?)
-        })
+        .run(move |connection| Ok(Task::visible_page(connection, signed.user.id, &filter, read)?))
         .await?;
-    let wanted = usize::try_from(limit).unwrap_or(0);
-    let more = tasks.len() > wanted;
-    tasks.truncate(wanted);
-    Ok(web::Json(TaskPage {
-        next: tasks.last().filter(|_| more).map(|task| task.id.to_string()),
-        tasks: tasks.iter().map(TaskBrief::new).collect(),
-    }))
+    let next = cut(&mut tasks, read, |task| task.id.to_string());
+    Ok(web::Json(TaskPage { next, tasks: tasks.iter().map(TaskBrief::new).collect() }))
 }
 
 /// One task.
