@@ -1,12 +1,12 @@
 //! The maintenance command line. Exit codes: 0 done, 1 done with warnings, 2 refused or failed; `plugin test` ends as
-//! the plugin did.
+//! the plugin did, `remote run` and `remote follow` as the task did.
 
 mod commands;
 mod context;
 mod runs;
 
 use clap::Parser;
-use commands::Command;
+use commands::{Command, remote};
 use context::Context;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -28,12 +28,18 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = Context::new(arguments.settings.as_deref(), arguments.json)
-        .and_then(|context| arguments.command.run(&context));
+    let (done, failed) = match arguments.command {
+        // On a machine that only asks there are no settings.
+        Command::Remote(command) => (command.run(arguments.json), remote::FAILED),
+        command => {
+            let context = Context::new(arguments.settings.as_deref(), arguments.json);
+            (context.and_then(|context| command.run(&context)), 2)
+        }
+    };
     done.unwrap_or_else(|error| {
         // Where standard error is closed too, the exit code still tells.
         let _ = writeln!(std::io::stderr(), "tasks: {error:#}");
-        ExitCode::from(2)
+        ExitCode::from(failed)
     })
 }
 

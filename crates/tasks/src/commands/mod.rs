@@ -10,6 +10,7 @@ mod migrate;
 mod plugin;
 mod purge;
 mod queue;
+pub mod remote;
 mod rescue;
 mod schedule;
 mod ssh;
@@ -61,6 +62,7 @@ pub enum Command {
     /// Schedules: list, run
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
+    Remote(remote::RemoteCommand),
     /// Signing in to other machines: key, trust
     #[command(subcommand)]
     Ssh(ssh::SshCommand),
@@ -75,6 +77,7 @@ impl Command {
             Self::CheckConfig => return check_config::run(context),
             Self::Plugin(command) => return command.run(context),
             Self::Ssh(command) => return command.run(context),
+            Self::Remote(command) => return command.run(context.json()),
             Self::Migrate => migrate::run(context)?,
             Self::Backup(arguments) => arguments.run(context)?,
             Self::Restore(arguments) => arguments.run(context)?,
