@@ -1,7 +1,7 @@
 //! `GET /tasks/{id}/log/search`: the lines of output that contain a text.
 //!
-//! One answer looks at a bounded stretch, so that a search through a long log neither holds a connection for long nor
-//! keeps others waiting; the reader asks on from `next_offset` until `complete`.
+//! One answer looks at a bounded stretch, a part at a time, and gives the connection back before it searches a part: a
+//! search through a long log keeps nobody waiting. The reader asks on from `next_offset` until `complete`.
 
 use super::input;
 use super::logs::Output;
@@ -10,6 +10,7 @@ use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::state::AppState;
 use actix_web::web;
+use memchr::memmem;
 use selfservice_core::models::logs::{Chunk, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,8 +19,10 @@ use utoipa::{IntoParams, ToSchema};
 const STRETCH: i64 = 8 * 1024 * 1024;
 /// Output that is read from the database at a time, in bytes.
 const PART: i64 = 1024 * 1024;
-/// Lines that one answer names at most, one chunk's more.
+/// Lines that one answer names at most.
 const MOST: usize = 2000;
+/// Parts that one answer looks at; they are small where the plugin wrote byte by byte.
+const PARTS: usize = 16;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -65,39 +68,68 @@ pub(super) async fn search(
     if text.is_empty() {
         return Err(AppError::BadRequest("'text' must not be empty.".to_owned()));
     }
-    state
-        .run(move |connection| {
-            SeenTask::find(connection, &signed, id)?;
-            let mut finder = Finder::new(&text);
-            let (mut next, mut complete) = (from, false);
-            while !complete && next - from < STRETCH && finder.matches.len() < MOST {
-                let part = Output::read(connection, id, next, PART)?;
-                part.chunks.iter().for_each(|chunk| finder.look_at(chunk));
-                (next, complete) = (part.next_offset, part.is_end);
-            }
-            let next = if complete { next } else { next - finder.carried_len() };
-            Ok(Found { matches: finder.matches, next_offset: next, complete })
-        })
-        .await
-        .map(web::Json)
+    let mut finder = Finder::new(&text);
+    let mut next = from;
+    for _ in 0..PARTS {
+        let signed = signed.clone();
+        let part = state
+            .run(move |connection| {
+                SeenTask::find(connection, &signed, id)?;
+                Output::read(connection, id, next, PART)
+            })
+            .await?;
+        next = part.next_offset;
+        let is_end = part.is_end;
+        finder = web::block(move || finder.with(&part.chunks)).await?;
+        if let Some(stopped) = finder.stopped {
+            return Ok(web::Json(Found { matches: finder.matches, next_offset: stopped, complete: false }));
+        }
+        if is_end {
+            return Ok(web::Json(Found { matches: finder.matches, next_offset: next, complete: true }));
+        }
+        if next - from >= STRETCH {
+            break;
+        }
+    }
+    // The end of one stretch may be the beginning of a match.
+    let next_offset = next - finder.carried_len();
+    Ok(web::Json(Found { matches: finder.matches, next_offset, complete: false }))
 }
 
 /// Finds a text in chunks that follow each other, also where it stands across the border of two.
 struct Finder {
-    text: Vec<u8>,
-    /// The end of the last chunk, too short to hold the text.
+    /// Of the text in small letters.
+    finder: memmem::Finder<'static>,
+    /// The end of the last chunk in small letters, too short to hold the text.
     carried: Vec<u8>,
     stream: Option<Stream>,
     matches: Vec<Match>,
+    /// Where to go on, once there are as many matches as one answer may have.
+    stopped: Option<i64>,
 }
 
 impl Finder {
     fn new(text: &str) -> Self {
-        Self { text: text.as_bytes().to_vec(), carried: Vec::new(), stream: None, matches: Vec::new() }
+        Self {
+            finder: memmem::Finder::new(&text.to_ascii_lowercase()).into_owned(),
+            carried: Vec::new(),
+            stream: None,
+            matches: Vec::new(),
+            stopped: None,
+        }
     }
 
     fn carried_len(&self) -> i64 {
         length(&self.carried)
+    }
+
+    fn with(mut self, chunks: &[Chunk]) -> Self {
+        for chunk in chunks {
+            if self.stopped.is_none() {
+                self.look_at(chunk);
+            }
+        }
+        self
     }
 
     fn look_at(&mut self, chunk: &Chunk) {
@@ -108,30 +140,35 @@ impl Finder {
         self.stream = Some(chunk.stream);
         let start = chunk.byte_offset - self.carried_len();
         let mut line = chunk.first_line - line_ends(&self.carried);
-        let bytes = [self.carried.as_slice(), &chunk.bytes].concat();
-        let mut seen = 0;
-        while let Some(at) = self.find(&bytes, seen) {
-            line += bytes.get(seen..at).map_or(0, line_ends);
-            let found = Match { offset: start + length(bytes.get(..at).unwrap_or_default()), line };
+        let mut bytes = std::mem::take(&mut self.carried);
+        bytes.extend(chunk.bytes.iter().map(u8::to_ascii_lowercase));
+        let mut offset = start;
+        let mut rest = bytes.as_slice();
+        while let Some(at) = self.finder.find(rest) {
+            let (before, found) = rest.split_at(at);
+            line += line_ends(before);
+            offset += length(before);
             if self.matches.last().is_none_or(|last| last.line != line) {
-                self.matches.push(found);
+                self.matches.push(Match { offset, line });
             }
-            seen = at + 1;
+            // The rest of the line does not count.
+            let end = memchr::memchr(b'\n', found).map_or(found.len(), |end| end + 1);
+            let (same_line, behind) = found.split_at(end);
+            line += line_ends(same_line);
+            offset += length(same_line);
+            rest = behind;
+            if self.matches.len() >= MOST {
+                self.stopped = Some(offset);
+                return;
+            }
         }
-        let keep = bytes.len().min(self.text.len() - 1);
-        self.carried = bytes.get(bytes.len() - keep..).unwrap_or_default().to_vec();
-    }
-
-    /// Where the text stands at or after `from`.
-    fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        let rest = bytes.get(from..)?;
-        let at = rest.windows(self.text.len()).position(|window| window.eq_ignore_ascii_case(&self.text))?;
-        Some(from + at)
+        let keep = bytes.len().min(self.finder.needle().len() - 1);
+        self.carried = bytes.split_off(bytes.len() - keep);
     }
 }
 
 fn line_ends(bytes: &[u8]) -> i64 {
-    i64::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(i64::MAX)
+    i64::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(i64::MAX)
 }
 
 fn length(bytes: &[u8]) -> i64 {
@@ -179,6 +216,34 @@ mod tests {
         }
         let single = ["a", "b", "d", "a", "b", "d"].map(|one| (Stream::Stdout, one));
         assert_eq!(found("abd", &single), [(0, 0)]);
+    }
+
+    #[test]
+    fn an_answer_names_no_more_lines_than_it_may_and_says_where_to_go_on() {
+        let lines = "A line\n".repeat(MOST + 5);
+        let chunk = |byte_offset: i64, bytes: &str| Chunk {
+            task_id: uuid::Uuid::nil(),
+            byte_offset,
+            first_line: byte_offset / 7,
+            stream: Stream::Stdout,
+            written_at: chrono::DateTime::UNIX_EPOCH,
+            bytes: bytes.as_bytes().to_vec(),
+        };
+        let first = Finder::new("line").with(&[chunk(0, &lines), chunk(length(lines.as_bytes()), &lines)]);
+        let stopped = first.stopped.unwrap();
+        assert_eq!((first.matches.len(), stopped), (MOST, 7 * i64::try_from(MOST).unwrap()));
+        let rest = Finder::new("line").with(&[chunk(stopped, &lines[usize::try_from(stopped).unwrap()..])]);
+        assert_eq!((rest.matches.len(), rest.stopped), (5, None));
+        assert_eq!(rest.matches[0].line, first.matches[MOST - 1].line + 1);
+    }
+
+    /// Takes minutes where every place of the line is compared with the whole text.
+    #[test]
+    fn a_long_line_of_one_letter_is_searched_once() {
+        let (text, line) = (format!("{}b", "a".repeat(199)), "a".repeat(65_536));
+        let all: Vec<_> = (0..2048).map(|_| (Stream::Stdout, line.as_str())).collect();
+        assert_eq!(found(&text, &all), []);
+        assert_eq!(found("AAA", &all), [(0, 0)]);
     }
 
     #[test]

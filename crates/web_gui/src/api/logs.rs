@@ -23,6 +23,8 @@ const PAGE_BYTES: i64 = 256 * 1024;
 const LARGEST_PAGE_BYTES: i64 = 4 * 1024 * 1024;
 /// Chunks that one query reads at most.
 const BATCH: i64 = 64;
+/// Chunks that one answer holds at most: a plugin that writes byte by byte makes very small ones.
+const MOST_CHUNKS: usize = 16 * 64;
 /// A download asks for the right again after so long.
 const RECHECK: Duration = Duration::from_secs(2);
 
@@ -52,7 +54,7 @@ pub(super) struct Page {
 }
 
 /// Output from `offset` on, or from the start of `line`, which is counted from 0: whole chunks until `limit` bytes are
-/// reached, so at most one chunk (64 KiB) more.
+/// reached, so at most one chunk (64 KiB) more; fewer where they are very small.
 /// `complete` means that the task is finished and nothing comes after `next_offset`.
 pub(super) async fn page(
     state: web::Data<AppState>,
@@ -99,12 +101,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whole chunks from `offset` on until `limit` bytes are reached.
+    /// Whole chunks from `offset` on until `limit` bytes are reached, or very many chunks.
     pub fn read(connection: &mut PgConnection, task: Uuid, offset: i64, limit: i64) -> AppResult<Self> {
         let mut output = Self { chunks: Vec::new(), next_offset: offset, is_end: false };
         // As few as can be enough, and more where chunks turn out to be small.
         let mut count = (limit / 65_536 + 2).min(BATCH);
-        while !output.is_end && output.next_offset - offset < limit {
+        while !output.is_end && output.next_offset - offset < limit && output.chunks.len() < MOST_CHUNKS {
             let batch = Chunk::after(connection, task, output.next_offset, count)?;
             output.is_end = i64::try_from(batch.len()).is_ok_and(|read| read < count);
             count = (count * 4).min(BATCH);

@@ -190,3 +190,54 @@ async fn a_search_through_long_output_comes_in_stretches() {
     let wanted: Vec<i64> = (0..300_000).filter(|line| line % 100 == 77).collect();
     assert_eq!(lines, wanted);
 }
+
+#[tokio::test]
+async fn a_search_with_very_many_matches_comes_in_parts_too() {
+    let api = Api::start();
+    let id = api.queued().await;
+    // One chunk of 64 KiB has more matches than one answer may name.
+    let lines = "match\n".repeat(10_000);
+    api.write(id, 0, Stream::Stdout, lines.as_bytes());
+    let alice = api.person(api.world.alice);
+    let (mut next, mut found) = (0, Vec::new());
+    loop {
+        let part = alice.get(&format!("/tasks/{id}/log/search?text=MATCH&offset={next}")).await.body;
+        let matches = part["matches"].as_array().unwrap();
+        assert!(matches.len() <= 2000, "{}", matches.len());
+        found.extend(matches.iter().map(|one| one["line"].as_i64().unwrap()));
+        next = part["next_offset"].as_i64().unwrap();
+        if part["complete"] == json!(true) {
+            break;
+        }
+    }
+    assert_eq!(found, (0..10_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn output_that_was_written_byte_by_byte_comes_in_bounded_answers() {
+    let api = Api::start();
+    let id = api.queued().await;
+    api.database.sql(&format!(
+        "INSERT INTO logs SELECT '{id}', n, n / 10, 'stdout', now(), \
+             CASE WHEN n % 10 = 9 THEN '\\x0a' ELSE '\\x61' END::bytea FROM generate_series(0, 39999) n"
+    ));
+    let alice = api.person(api.world.alice);
+    let mut next = 0;
+    while next < 40_000 {
+        let page = alice.get(&format!("/tasks/{id}/log?offset={next}&limit=4000000")).await.body;
+        let chunks = page["chunks"].as_array().unwrap().len();
+        assert!((1..=1100).contains(&chunks), "{chunks}");
+        next = page["next_offset"].as_i64().unwrap();
+    }
+    let (mut next, mut lines, mut complete) = (0, Vec::new(), false);
+    while !complete {
+        let part = alice.get(&format!("/tasks/{id}/log/search?text=aaaaaaaaa&offset={next}")).await.body;
+        lines.extend(part["matches"].as_array().unwrap().iter().map(|one| one["line"].as_i64().unwrap()));
+        assert!(part["next_offset"].as_i64().unwrap() > next, "it gets on");
+        next = part["next_offset"].as_i64().unwrap();
+        complete = part["complete"] == json!(true);
+    }
+    assert_eq!(lines, (0..4000).collect::<Vec<_>>());
+    let whole = alice.request(Method::GET, &format!("/tasks/{id}/log/raw")).send().await.unwrap();
+    assert_eq!(whole.bytes().await.unwrap().len(), 40_000);
+}
