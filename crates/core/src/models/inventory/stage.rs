@@ -18,7 +18,7 @@ const ROWS: usize = 5_000;
 const LOAD: &str = "7305803399052";
 
 /// Editors take turns, which are short.
-const TURN: &str = "SELECT pg_advisory_xact_lock(7305803399053)";
+const TURN: &str = "SELECT pg_advisory_xact_lock(7305803399055)";
 
 /// A load of 100,000 hosts takes longer than a page may.
 const TIMEOUT: &str = "SET LOCAL statement_timeout = '15min'";
