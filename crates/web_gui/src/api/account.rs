@@ -4,6 +4,7 @@ use super::session::SessionShape;
 use super::shapes::Time;
 use crate::auth::Signed;
 use crate::auth::sign_in::{self, Client};
+use crate::body::Json;
 use crate::endpoint::{Endpoint, api};
 use crate::error::{AppError, AppResult};
 use crate::rights::{self, NewToken};
@@ -198,7 +199,7 @@ struct MadeToken {
 pub(super) async fn make_token(
     state: web::Data<AppState>,
     signed: Signed,
-    body: web::Json<TokenRequest>,
+    body: Json<TokenRequest>,
 ) -> AppResult<HttpResponse> {
     let TokenRequest { name, verb, days } = body.into_inner();
     let wanted = NewToken { name, verb, days };
@@ -233,7 +234,7 @@ pub(super) async fn change_password(
     state: web::Data<AppState>,
     request: HttpRequest,
     signed: Signed,
-    body: web::Json<PasswordChange>,
+    body: Json<PasswordChange>,
 ) -> AppResult<HttpResponse> {
     let client = Client::of(&request, &state);
     let PasswordChange { current, password } = body.into_inner();

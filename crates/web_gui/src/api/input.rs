@@ -2,7 +2,7 @@
 
 use crate::error::AppError;
 use selfservice_core::plan::Request;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -18,29 +18,13 @@ pub fn request(host: i64, service: i64, handler: i64, parameters: BTreeMap<Strin
     Request { hosts_id: host, services_id: service, event_handlers_id: handler, parameters }
 }
 
-/// Reads an object of texts. Unlike serde's own maps it refuses a name that stands twice: which of the two values was
-/// checked, and which one runs?
+/// Reads an object of texts, not more than a handler could have.
 pub fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Parameters;
-    impl<'de> Visitor<'de> for Parameters {
-        type Value = BTreeMap<String, String>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object of texts")
-        }
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            let mut values = BTreeMap::new();
-            while let Some((name, value)) = map.next_entry::<String, String>()? {
-                if values.insert(name, value).is_some() {
-                    return Err(M::Error::custom("a parameter stands twice"));
-                }
-                if values.len() > MAX_PARAMETERS {
-                    return Err(M::Error::custom(format!("there are more than {MAX_PARAMETERS} parameters")));
-                }
-            }
-            Ok(values)
-        }
+    let values = BTreeMap::deserialize(deserializer)?;
+    if values.len() > MAX_PARAMETERS {
+        return Err(D::Error::custom(format!("there are more than {MAX_PARAMETERS} parameters")));
     }
-    deserializer.deserialize_map(Parameters)
+    Ok(values)
 }
 
 /// A UUID in its usual form of 36 characters. Every other form is none: one task has one name.

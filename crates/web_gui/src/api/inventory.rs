@@ -5,6 +5,7 @@
 //! is meant for; where somebody else was quicker, it is refused with 412.
 
 use crate::auth::Signed;
+use crate::body::Json;
 use crate::editors::{EDITED, Read};
 use crate::endpoint::{Endpoint, api};
 use crate::error::{AppError, AppResult};
@@ -23,7 +24,7 @@ use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 type Id = web::Path<i64>;
-type Body = web::Json<Value>;
+type Body = Json<Value>;
 
 /// The addresses of all kinds; the lists are in modules of their own.
 pub(super) fn endpoints() -> Vec<Endpoint> {

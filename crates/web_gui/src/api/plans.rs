@@ -4,6 +4,7 @@ use super::command_text::command_text;
 use super::input;
 use super::shapes::EnvironmentShape;
 use crate::auth::Signed;
+use crate::body::Json;
 use crate::error::AppResult;
 use crate::state::AppState;
 use actix_web::web;
@@ -47,7 +48,7 @@ pub(super) struct PlanShape {
 pub(super) async fn create(
     state: web::Data<AppState>,
     signed: Signed,
-    asked: web::Json<Asked>,
+    asked: Json<Asked>,
 ) -> AppResult<web::Json<PlanShape>> {
     let asked = asked.into_inner();
     let request = input::request(asked.host_id, asked.service_id, asked.handler_id, asked.parameters);

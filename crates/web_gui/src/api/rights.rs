@@ -7,6 +7,7 @@ use super::input;
 use super::lists::{self, Query, cut};
 use super::shapes::Time;
 use crate::auth::Signed;
+use crate::body::Json;
 use crate::endpoint::{Endpoint, api};
 use crate::error::{AppError, AppResult};
 use crate::handlers::audit::{place, place_text};
@@ -251,7 +252,7 @@ pub(super) async fn grant(
 pub(super) async fn give(
     state: web::Data<AppState>,
     signed: Signed,
-    body: web::Json<Grant>,
+    body: Json<Grant>,
 ) -> AppResult<HttpResponse> {
     let wanted = body.into_inner();
     let given = rights::change(&state, signed, "grant.add", move |connection, signed| {
@@ -294,7 +295,7 @@ pub(super) async fn set_password(
     state: web::Data<AppState>,
     signed: Signed,
     id: web::Path<i64>,
-    body: web::Json<NewPassword>,
+    body: Json<NewPassword>,
 ) -> AppResult<HttpResponse> {
     // Before anything is hashed for somebody who may not ask for it.
     rights::administer(&state, signed.clone(), "user.password", |_, _| Ok(())).await?;

@@ -2,6 +2,7 @@
 
 use crate::auth::Signed;
 use crate::auth::sign_in::{self, Client, SignedIn};
+use crate::body::Json;
 use crate::error::AppResult;
 use crate::state::AppState;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -57,7 +58,7 @@ pub struct Credentials {
 pub async fn create(
     state: web::Data<AppState>,
     request: HttpRequest,
-    body: web::Json<Credentials>,
+    body: Json<Credentials>,
 ) -> AppResult<HttpResponse> {
     let client = Client::of(&request, &state);
     let Credentials { name, password } = body.into_inner();

@@ -2,6 +2,7 @@
 
 use super::Draft;
 use crate::auth::Signed;
+use crate::body::Json;
 use crate::error::AppResult;
 use crate::state::AppState;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -66,7 +67,7 @@ impl<Q: IntoParams> Input for web::Query<Q> {
     }
 }
 
-impl<B: ToSchema> Input for web::Json<B> {
+impl<B: ToSchema> Input for Json<B> {
     fn describe(draft: &mut Draft) {
         draft.take::<B>();
     }

@@ -289,7 +289,7 @@ async fn requests_are_read_strictly() {
     }
     let text = good.to_string();
     for (wrong, word) in [
-        (text.replacen('{', r#"{"host_id":1,"#, 1), "duplicate field"),
+        (text.replacen('{', r#"{"host_id":1,"#, 1), "twice"),
         (text.replace(r#""parameters":{}"#, r#""parameters":{"a":"1","a":"2"}"#), "twice"),
         (format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)), "not understood"),
         (text.clone() + "x", "not understood"),

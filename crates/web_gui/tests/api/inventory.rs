@@ -120,6 +120,45 @@ async fn what_is_wrong_is_told_field_by_field() {
 }
 
 #[tokio::test]
+async fn what_a_body_names_twice_is_refused() {
+    let api = Api::start();
+    let root = api.person(api.world.root);
+    let task = api.queued().await;
+    let ids = format!("\"host_id\": {}, \"service_id\": {}", api.world.web_1, api.world.os);
+    let bodies = [
+        ("/hosts".to_owned(), r#"{"name": "a", "environments": {"staging": null}, "name": "b"}"#.to_owned()),
+        (
+            "/hosts".to_owned(),
+            r#"{"name": "a", "environments": {"staging": null, "staging": "web"}}"#.to_owned(),
+        ),
+        ("/services".to_owned(), r#"{"name": "a", "vars": {"x": "1", "x": "2"}}"#.to_owned()),
+        (
+            "/plans".to_owned(),
+            format!(
+                "{{{ids}, \"handler_id\": {}, \"parameters\": {{\"text\": \"a\", \"text\": \"b\"}}}}",
+                api.world.echo
+            ),
+        ),
+        (
+            "/tasks".to_owned(),
+            format!(
+                "{{{ids}, \"handler_id\": {0}, \"handler_id\": {0}, \"parameters\": {{}}, \"request_key\": \"{task}\"}}",
+                api.world.ok
+            ),
+        ),
+        ("/session".to_owned(), r#"{"name": "alice", "name": "root", "password": "x"}"#.to_owned()),
+        (format!("/tasks/{task}/cancel"), r#"{"a": {}, "a": {}}"#.to_owned()),
+    ];
+    for (path, body) in bodies {
+        let answer = root.post_text(&path, &body).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        assert!(answer.detail().contains("stands twice"), "{path}: {answer:?}");
+    }
+    assert_eq!(api.count("SELECT count(*) FROM hosts"), 3);
+    assert_eq!(api.count("SELECT count(*) FROM tasks"), 1);
+}
+
+#[tokio::test]
 async fn a_program_may_what_its_person_and_its_token_may() {
     let api = Api::start();
     let version = {

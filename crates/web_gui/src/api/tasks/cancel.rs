@@ -4,6 +4,7 @@ use super::SeenTask;
 use crate::api::input;
 use crate::api::shapes::TaskShape;
 use crate::auth::Signed;
+use crate::body::Json;
 use crate::error::{AppError, AppResult};
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
@@ -29,7 +30,7 @@ pub(in crate::api) async fn cancel(
     state: web::Data<AppState>,
     signed: Signed,
     id: web::Path<String>,
-    _: web::Json<Nothing>,
+    _: Json<Nothing>,
 ) -> AppResult<HttpResponse> {
     let id = input::task_id(&id)?;
     let task = state.transaction(move |connection| ask(connection, &signed, id)).await??;

@@ -12,6 +12,7 @@ use super::SeenTask;
 use crate::api::input;
 use crate::api::shapes::TaskShape;
 use crate::auth::Signed;
+use crate::body::Json;
 use crate::error::{AppError, AppResult};
 use crate::state::AppState;
 use actix_web::http::header;
@@ -75,7 +76,7 @@ pub(in crate::api) struct Answer {
 pub(in crate::api) async fn create(
     state: web::Data<AppState>,
     signed: Signed,
-    asked: web::Json<Asked>,
+    asked: Json<Asked>,
 ) -> AppResult<HttpResponse> {
     let order = Order::new(asked.into_inner(), signed.clone())?;
     let shared = state.clone();
