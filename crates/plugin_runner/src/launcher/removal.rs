@@ -3,13 +3,14 @@
 //! goes on a little at a time, so that its launcher serves everybody else meanwhile, and holds few descriptors and
 //! little memory: a directory that is too deep is moved up before it is emptied.
 
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::dir::{Dir, OwningIter, Type};
@@ -18,19 +19,68 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// So many directories are open at once, two descriptors each: plugins may be allowed few, and the launcher with them.
+/// So many directories of a tree are open at once, two descriptors each: plugins may be allowed few, and the launcher
+/// with them.
 const DEEPEST: usize = 8;
+/// So many trees are open at once.
+const OPEN_TREES: usize = 2;
 /// Entries that are removed at a time.
 const PORTION: usize = 500;
 /// What can't be removed within this, because somebody goes on to fill it, is left to the next launcher.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// The same where somebody waits for it.
 const SHORT_PATIENCE: Duration = Duration::from_secs(30);
 const OWNER_MAY_ALL: u32 = 0o700;
 const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
+/// The directories of ended runs. Most are gone at once; of those that are not, few are open at once, taking turns, and
+/// the others wait as names, so that any number of runs with large directories costs no descriptors.
+#[derive(Default)]
+pub(super) struct Removals {
+    open: VecDeque<Removal>,
+    waiting: VecDeque<PathBuf>,
+}
+
+impl Removals {
+    /// Whether everything is gone.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Removes the directory, as far as that goes at once.
+    pub fn add(&mut self, directory: &Path) {
+        let begun = Removal::begin(directory, PATIENCE);
+        let Some(removal) = begun.and_then(Removal::portion).unwrap_or_else(cannot_be_removed) else {
+            return;
+        };
+        if self.open.len() < OPEN_TREES {
+            self.open.push_back(removal);
+        } else {
+            self.waiting.push_back(directory.to_owned());
+        }
+    }
+
+    /// Removes a little of what is left.
+    pub fn go_on(&mut self) {
+        let waiting = if self.open.len() < OPEN_TREES { self.waiting.pop_front() } else { None };
+        let next = match waiting {
+            Some(directory) => Removal::begin(&directory, PATIENCE),
+            None => match self.open.pop_front() {
+                Some(removal) => Ok(removal),
+                None => return,
+            },
+        };
+        self.open.extend(next.and_then(Removal::portion).unwrap_or_else(cannot_be_removed));
+    }
+}
+
+fn cannot_be_removed(error: io::Error) -> Option<Removal> {
+    tracing::warn!("the directory of an ended run can't be removed: {error}");
+    None
+}
+
 /// A tree that is being removed. What is left of it when the value is dropped stays.
-pub(super) struct Removal {
+struct Removal {
     /// The way to the directory that is being emptied; the first is the whole tree. Empty: it is gone.
     levels: Vec<Level>,
     device: u64,
@@ -48,7 +98,7 @@ struct Level {
 
 impl Removal {
     /// Begins with a directory.
-    pub fn begin(path: &Path, patience: Duration) -> io::Result<Self> {
+    fn begin(path: &Path, patience: Duration) -> io::Result<Self> {
         let name = CString::new(path.as_os_str().as_bytes())?;
         let (directory, device) = enter(AT_FDCWD, &name)?;
         Ok(Self {
@@ -59,8 +109,13 @@ impl Removal {
         })
     }
 
+    /// Removes the next few entries; gives nothing when everything is gone.
+    fn portion(mut self) -> io::Result<Option<Self>> {
+        Ok(if self.go_on()? { None } else { Some(self) })
+    }
+
     /// Removes the next few entries; true when everything is gone. An error is final: what is left stays.
-    pub fn go_on(&mut self) -> io::Result<bool> {
+    fn go_on(&mut self) -> io::Result<bool> {
         if Instant::now() > self.until {
             return Err(io::Error::other("it is being filled again and again"));
         }
@@ -259,6 +314,30 @@ mod tests {
         assert!(left >= 2 * PORTION, "{left} are left after the first portion");
         while !removal.go_on().unwrap() {}
         ground.check();
+    }
+
+    #[test]
+    fn any_number_of_large_trees_goes_with_few_descriptors() {
+        let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+        let base = tempfile::tempdir().unwrap();
+        let mut removals = Removals::default();
+        let paths: Vec<_> = (0..100).map(|number| base.path().join(number.to_string())).collect();
+        for path in &paths {
+            fs::create_dir(path).unwrap();
+            for number in 0..=PORTION {
+                fs::write(path.join(number.to_string()), "").unwrap();
+            }
+            removals.add(path);
+            assert!(removals.open.len() <= OPEN_TREES);
+        }
+        assert!(paths.iter().all(|path| path.exists()) && removals.waiting.len() == 100 - OPEN_TREES);
+        // Other tests of this process open files, too, but not hundreds.
+        assert!(descriptors() < 150, "{} descriptors are open", descriptors());
+        while !removals.is_empty() {
+            removals.go_on();
+            assert!(removals.open.len() <= OPEN_TREES);
+        }
+        assert!(!paths.iter().any(|path| path.exists()));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -17,7 +16,7 @@ use uuid::Uuid;
 use super::home::Home;
 use super::keeper::KEEPER_GONE;
 use super::limits::Limits;
-use super::removal::{PATIENCE, Removal, remove_tree};
+use super::removal::{Removals, remove_tree};
 use super::run::Run;
 use super::separation::Separation;
 use super::setup::Listener;
@@ -67,7 +66,7 @@ pub(super) struct Server {
     runs: HashMap<Uuid, Run>,
     trees: Trees,
     /// Directories of ended runs that are too large to be removed at once.
-    removals: Vec<Removal>,
+    removals: Removals,
     registry: Registry,
     signals: SignalFd,
     stopping: bool,
@@ -87,7 +86,7 @@ impl Server {
             next_connection: 0,
             runs: HashMap::new(),
             trees: Trees::new(ground.limits.max_processes),
-            removals: Vec::new(),
+            removals: Removals::default(),
             registry,
             signals,
             stopping: false,
@@ -110,7 +109,7 @@ impl Server {
                 self.serve(connection);
             }
             self.advance();
-            self.clear_away();
+            self.removals.go_on();
         }
         Ok(())
     }
@@ -346,26 +345,6 @@ impl Server {
             && self.trees.only_leaders_live(&self.runs)
     }
 
-    /// Begins to remove the directory of an ended run.
-    fn remove(&mut self, directory: &Path) {
-        match Removal::begin(directory, PATIENCE) {
-            Ok(removal) => self.removals.push(removal),
-            Err(error) => cannot_be_removed(&error),
-        }
-        self.clear_away();
-    }
-
-    /// Goes on with the removal that came last: most are done at once.
-    fn clear_away(&mut self) {
-        let Some(removal) = self.removals.last_mut() else { return };
-        match removal.go_on() {
-            Ok(false) => return,
-            Ok(true) => {}
-            Err(error) => cannot_be_removed(&error),
-        }
-        self.removals.pop();
-    }
-
     fn advance(&mut self) {
         let now = Instant::now();
         let look_due = self.trees.is_look_due(now);
@@ -385,7 +364,7 @@ impl Server {
             if let Some(run) = self.runs.remove(&exited.run) {
                 self.trees.forget(run.leader);
                 if exited.left > 0 || !self.ground.home.keep(&run.directory) {
-                    self.remove(&run.directory);
+                    self.removals.add(&run.directory);
                 }
                 if exited.left > 0 {
                     tracing::warn!(run = %exited.run, "{} of its processes can't be ended", exited.left);
@@ -395,8 +374,4 @@ impl Server {
             }
         }
     }
-}
-
-fn cannot_be_removed(error: &std::io::Error) {
-    tracing::warn!("the directory of an ended run can't be removed: {error}");
 }
