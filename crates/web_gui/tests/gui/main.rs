@@ -6,6 +6,7 @@ mod administering;
 mod assigning;
 mod below;
 mod common;
+mod doors;
 mod editing;
 mod handlers;
 mod headers;
