@@ -101,7 +101,8 @@ impl Viewer {
         format!("({} OR {})", self.finds(rows, "m.hosts_id"), has_grant(self.users_id, names))
     }
 
-    fn sees_service(self) -> String {
+    /// The SQL condition that a row of `services` is there for them.
+    pub(super) fn sees_service(self) -> String {
         self.finds(
             "FROM services_members m WHERE m.services_id = services.id AND NOT m.dropped",
             "m.hosts_id",

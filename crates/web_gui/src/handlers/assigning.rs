@@ -76,7 +76,7 @@ pub async fn ask_join(
             let hostgroup = Hostgroup::named_visible(connection, viewer, name.trim())?
                 .ok_or_else(|| unknown(Noun::Hostgroup, name.trim()))?;
             let host = crate::lookup::host(connection, &access, id)?.0;
-            let joining = Joining::of(connection, id, hostgroup.id)?;
+            let joining = Joining::of(connection, viewer, id, hostgroup.id)?;
             Ok((host.name, hostgroup.name, joining))
         })
         .await?;

@@ -223,6 +223,19 @@ async fn an_administrator_of_a_part_gives_what_they_may_run_alone() {
     assert_eq!(gui.database.sql(dropped), "t|f");
     assert_eq!(gui.database.sql("SELECT count(*) FROM audit WHERE action = 'host.change.refuse'"), "5");
     let root = gui.signed_in(gui.world.root);
+    gui.database.sql(
+        "INSERT INTO services (name, name_key) VALUES ('Ledger', 'ledger'); \
+         INSERT INTO hostgroups_services SELECT g.id, s.id FROM hostgroups g, services s WHERE g.name = 'web' AND s.name = 'Ledger'",
+    );
+    for (browser, shown) in [(&carol, false), (&root, true)] {
+        let preview = browser.get(&format!("{host}/join?name=web")).await;
+        assert_eq!(
+            (preview.status.as_u16(), preview.text.contains("Ledger")),
+            (200, shown),
+            "{}",
+            preview.text
+        );
+    }
     assert_eq!(root.act(&format!("{os}/restore")).await.status, 303);
     assert_eq!(gui.database.sql(dropped), "f|f");
 }

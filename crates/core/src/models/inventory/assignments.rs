@@ -2,6 +2,7 @@
 
 use super::borders::Border;
 use super::save::{EditError, Editor};
+use crate::models::visible::Viewer;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -158,15 +159,22 @@ pub struct Joining {
 }
 
 impl Joining {
-    /// The services of the host group by name, as the host would get them.
-    pub fn of(connection: &mut PgConnection, hosts_id: i64, hostgroups_id: i64) -> QueryResult<Vec<Self>> {
-        diesel::sql_query(
-            "SELECT s.id, s.name, m.id IS NOT NULL AS there, coalesce(m.dropped, false) AS dropped, \
-             (SELECT count(*) FROM services_event_handlers h WHERE h.services_id = s.id) AS handlers \
-             FROM hostgroups_services t JOIN services s ON s.id = t.services_id \
-             LEFT JOIN services_members m ON m.hosts_id = $1 AND m.services_id = s.id \
-             WHERE t.hostgroups_id = $2 ORDER BY s.name",
-        )
+    /// The services of the host group by name, as the host would get them: those that the viewer sees, and those that
+    /// this host of theirs has or does without.
+    pub fn of(
+        connection: &mut PgConnection,
+        viewer: Viewer,
+        hosts_id: i64,
+        hostgroups_id: i64,
+    ) -> QueryResult<Vec<Self>> {
+        diesel::sql_query(format!(
+            "SELECT services.id, services.name, m.id IS NOT NULL AS there, coalesce(m.dropped, false) AS dropped, \
+             (SELECT count(*) FROM services_event_handlers h WHERE h.services_id = services.id) AS handlers \
+             FROM hostgroups_services t JOIN services ON services.id = t.services_id \
+             LEFT JOIN services_members m ON m.hosts_id = $1 AND m.services_id = services.id \
+             WHERE t.hostgroups_id = $2 AND (m.id IS NOT NULL OR {}) ORDER BY services.name",
+            viewer.sees_service()
+        ))
         .bind::<BigInt, _>(hosts_id)
         .bind::<BigInt, _>(hostgroups_id)
         .load(connection)
