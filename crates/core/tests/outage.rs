@@ -121,6 +121,18 @@ fn a_commit_is_on_the_disk_when_it_is_acknowledged_and_nothing_stronger_is_weake
 }
 
 #[test]
+fn no_query_is_compiled_however_costly_it_looks() {
+    let database = TestDatabase::new();
+    let name = database.sql("SELECT current_database()");
+    database.sql(&format!("ALTER DATABASE {name} SET jit = on"));
+    let settings = DatabaseSettings::for_url(database.url());
+    for settings in [settings.keeping_plans(), settings.for_long_work(), settings] {
+        let off = execute(&Pool::new(&settings, "test"), "SELECT 1 / (current_setting('jit') = 'off')::int");
+        assert!(off.is_ok(), "{off:?}");
+    }
+}
+
+#[test]
 fn the_time_of_a_use_counts_the_looks_at_dead_connections_too() {
     let database = TestDatabase::new();
     let proxy = FaultyProxy::before(&database);
