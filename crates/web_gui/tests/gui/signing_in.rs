@@ -84,7 +84,10 @@ async fn failures_of_an_account_delay_it_and_only_it() {
         statuses.push(one.await.unwrap());
     }
     let looked_at = statuses.iter().filter(|status| **status == 401).count();
-    assert_eq!(looked_at, 5, "parallel tries are counted too: {statuses:?}");
+    let counted = gui.database.sql("SELECT failures FROM signin_failures WHERE subject = 'account alice'");
+    assert_eq!(looked_at.to_string(), counted, "parallel tries are counted too: {statuses:?}");
+    // Five at once; a machine that takes seconds for all twelve lets one or two more through.
+    assert!((5..9).contains(&looked_at), "{statuses:?}");
     assert!(statuses.iter().all(|status| matches!(status, 401 | 429)), "{statuses:?}");
 
     gui.database.sql(
