@@ -46,16 +46,18 @@ impl SessionCookie {
         self.name
     }
 
-    /// The secret that the request brought, if any.
+    /// The secret that the request brought, if any. Two of the name are none: below a path, another host of the same domain
+    /// can set one beside ours.
     pub fn read<'a>(&self, request: &'a HttpRequest) -> Option<&'a str> {
-        request
+        let mut found = request
             .headers()
             .get_all(header::COOKIE)
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(name, _)| *name == self.name)
-            .map(|(_, value)| value)
+            .filter(|(name, _)| *name == self.name);
+        let (_, secret) = found.next()?;
+        found.next().is_none().then_some(secret)
     }
 
     /// The header that gives the cookie to a browser.

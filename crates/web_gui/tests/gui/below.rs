@@ -69,6 +69,21 @@ async fn people_sign_in_and_are_led_on_below_the_path() {
     assert!(out.header("location").starts_with(&format!("{BASE}/")), "{}", out.header("location"));
 }
 
+/// Another host of the same domain can set a cookie of the name for ours, and the browser then sends both.
+#[tokio::test]
+async fn a_planted_session_beside_ones_own_counts_for_nothing() {
+    let (gui, root) = start();
+    let alice = gui.signed_in(gui.world.alice).cookie.unwrap().replace("__Host-", "__Secure-");
+    let path = format!("{BASE}/api/v1/session");
+    let own = root.cookie.clone().unwrap();
+    for cookies in [format!("{alice}; {own}"), format!("{own}; {alice}")] {
+        let mut both = root.clone();
+        both.cookie = Some(cookies);
+        assert_eq!(both.get(&path).await.status, 401);
+    }
+    assert_eq!(root.get(&path).await.status, 200);
+}
+
 #[tokio::test]
 async fn rules_by_address_hold_below_the_path() {
     let (gui, root) = start();
