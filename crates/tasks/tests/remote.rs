@@ -12,6 +12,7 @@ use selfservice_core::credentials::ApiToken as Secret;
 use selfservice_core::db::DbError;
 use selfservice_core::models::api_tokens::ApiToken;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use test_support::fixture::World;
@@ -46,7 +47,9 @@ impl Desk {
             Ok::<_, DbError>(ApiToken::create(connection, &secret, users_id, name, verb, life)?)
         });
         made.unwrap();
-        std::fs::write(self.directory.path().join(name), format!("{}\n", secret.reveal())).unwrap();
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, format!("{}\n", secret.reveal())).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
     }
 
     fn start(&self, token: &str, words: &[&str]) -> Child {
@@ -105,6 +108,11 @@ fn what_cannot_be_run_is_told_with_what_can() {
         assert_eq!((code, out.as_str()), (5, ""), "{words:?}: {err}");
         assert!(err.contains(told), "{words:?}: {err}");
     }
+    let open = desk.directory.path().join("open");
+    std::fs::copy(desk.directory.path().join("run"), &open).unwrap();
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o640)).unwrap();
+    let (code, _, err) = desk.call("open", &["run", "web-1", "os", "ok"]);
+    assert_eq!((code, err.contains("may be read by others")), (5, true), "{err}");
     assert_eq!(desk.database.sql("SELECT count(*) FROM tasks"), "0");
     let json = desk.call("run", &["run", "web-1", "os", "ok", "--json"]);
     let task: serde_json::Value = serde_json::from_str(&json.1).unwrap();

@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::io::{self, Read as _};
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 use ureq::http::{Request, Uri, header};
@@ -130,6 +131,11 @@ fn read_token(file: &Path) -> anyhow::Result<String> {
     } else {
         let opened = std::fs::File::open(file);
         let opened = opened.with_context(|| format!("while reading the token in {}", file.display()))?;
+        let metadata = opened.metadata().context("while looking at the token's file")?;
+        if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+            let path = file.display();
+            bail!("{path} holds an API token and may be read by others; run: chmod 0600 {path}");
+        }
         opened.take(TOKEN_BYTES).read_to_string(&mut text).context("while reading the token")?;
     }
     let token = text.trim();
