@@ -118,10 +118,8 @@ impl Draft {
 
     pub(crate) fn take<T: ToSchema>(&mut self) {
         self.body = Some(self.refer::<T>());
-        self.refuse(400, "The body or the address is not understood, or a value cannot be accepted.");
+        self.refuse(400, "The body or the address is not understood, the body is too large or no JSON, or a value cannot be accepted.");
         self.refuse(408, "The body did not arrive in time.");
-        self.refuse(413, "The body is too large.");
-        self.refuse(415, "The body is not JSON.");
     }
 
     pub(crate) fn take_header(&mut self, name: &str, what: &str, required: bool) {
@@ -205,7 +203,7 @@ impl Draft {
 
     /// The first word behind `/api/v1/`.
     fn tag(&self) -> &str {
-        self.path.split('/').nth(3).unwrap_or_default()
+        self.path.split('/').nth(3).unwrap_or_default().trim_end_matches(".json")
     }
 
     /// `get_tasks_id_log`

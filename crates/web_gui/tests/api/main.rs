@@ -14,3 +14,4 @@ mod popup;
 mod retries;
 mod rights;
 mod visibility;
+mod wrong;
