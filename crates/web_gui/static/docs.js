@@ -27,7 +27,7 @@ function show(api) {
     ...[...groups].map(([name, members]) =>
       h("section", { class: "card" }, h("h2", { id: `api-${name}` }, name.replaceAll("_", " ")), ...members.map((one) => endpoint(api, one))),
     ),
-    h("section", { class: "card" }, h("h2", {}, "schemas"), ...Object.entries(api["components"].schemas).map(schema)),
+    h("section", { class: "card" }, schemas(api)),
   );
   openAsked();
   addEventListener("hashchange", openAsked);
@@ -51,8 +51,14 @@ function marked(text) {
 /** The part of the page that the address names is opened. */
 function openAsked() {
   const asked = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (asked instanceof HTMLDetailsElement) asked.open = true;
+  for (let part = asked; part; part = part.parentElement) if (part instanceof HTMLDetailsElement) part.open = true;
   asked?.scrollIntoView();
+}
+
+/** @param {Json} api */
+function schemas(api) {
+  const all = Object.entries(/** @type {Json} */ (api["components"].schemas)).map(schema);
+  return h("details", {}, h("summary", {}, `Schemas (${all.length})`), ...all);
 }
 
 /** @param {[string, Json]} named */
@@ -152,7 +158,7 @@ function field(id, parameter) {
   const input = h("input", { id, autocomplete: "off", spellcheck: "false", required: Boolean(parameter["required"]) });
   const help = parameter["description"] ? h("p", { class: "help", id: `${id}-help` }, ...marked(parameter["description"])) : null;
   if (help) input.setAttribute("aria-describedby", help.id);
-  const where = parameter["in"] === "path" ? "in the address" : parameter["in"] === "header" ? "header" : "query";
+  const where = parameter["in"] === "path" ? "in the address" : parameter["in"] === "header" ? "as a header" : "in the query";
   const label = h("label", { for: id }, h("code", {}, parameter["name"]), ` ${where}${parameter["required"] ? ", needed" : ""}`);
   return { parameter, input, element: h("div", { class: "field" }, label, input, help) };
 }
