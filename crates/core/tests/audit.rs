@@ -92,6 +92,23 @@ fn a_search_of_a_long_log_reads_few_rows() {
 }
 
 #[test]
+fn an_object_of_any_length_is_kept_and_found() {
+    let database = TestDatabase::new();
+    // Random, or the index would take it compressed.
+    let object = database.sql("SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n");
+    database.sql(&format!(
+        "INSERT INTO audit (actor, identity, action, object) VALUES ('a', 'system', 'x.y', '{object}'), \
+         ('a', 'system', 'x.y', '{}other')",
+        &object[..200]
+    ));
+    let count = |start: &str| {
+        let filter = AuditFilter { object: start.to_owned(), ..AuditFilter::default() };
+        database.pool().run::<_, DbError>(|c| Ok(AuditRow::page(c, &filter, 50)?)).unwrap().len()
+    };
+    assert_eq!([&object[..50], &object[..200], &object[..201], &object, "x"].map(count), [2, 2, 1, 1, 0]);
+}
+
+#[test]
 fn the_role_that_owns_the_log_can_only_read_it_and_add_to_it() {
     let database = TestDatabase::new();
     database.sql("INSERT INTO audit (actor, identity, action) VALUES ('a', 'system', 'x.y')");

@@ -2,8 +2,10 @@
 
 use crate::db::schema::audit;
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use uuid::Uuid;
 
 /// A new row. The database adds number and time.
@@ -87,6 +89,10 @@ pub struct AuditFilter {
     pub before: Option<AuditPlace>,
 }
 
+/// What the index knows of an object, and how many characters that is.
+const INDEXED: &str = "left(audit.object, 100)";
+const INDEXED_CHARACTERS: usize = 100;
+
 impl AuditRow {
     /// The rows that fit, newest first. Every filter has an index that ends with time and number.
     pub fn page(connection: &mut PgConnection, filter: &AuditFilter, limit: i64) -> QueryResult<Vec<Self>> {
@@ -98,8 +104,11 @@ impl AuditRow {
             query = query.filter(audit::action.eq(filter.action.clone()));
         }
         if !filter.object.is_empty() {
-            let last = format!("{}{}", filter.object, char::MAX);
-            query = query.filter(audit::object.ge(filter.object.clone())).filter(audit::object.lt(last));
+            let begins = |text: &str| (text.to_owned(), format!("{text}{}", char::MAX));
+            let (first, last) = begins(&filter.object.chars().take(INDEXED_CHARACTERS).collect::<String>());
+            query = query.filter(sql::<Text>(INDEXED).ge(first)).filter(sql::<Text>(INDEXED).lt(last));
+            let (first, last) = begins(&filter.object);
+            query = query.filter(audit::object.ge(first)).filter(audit::object.lt(last));
         }
         if let Some(moment) = filter.from {
             query = query.filter(audit::at.ge(moment));
@@ -133,7 +142,7 @@ impl AuditRow {
 
 #[derive(QueryableByName)]
 struct ActionName {
-    #[diesel(sql_type = diesel::sql_types::Text)]
+    #[diesel(sql_type = Text)]
     action: String,
 }
 
