@@ -41,13 +41,19 @@ pub enum CredentialError {
 ///
 /// Takes tens of milliseconds and 19 MiB; a server must bound how many run at once.
 pub fn hash_password(password: &str) -> Result<String, CredentialError> {
+    check_new_password(password)?;
+    hashed(password)
+}
+
+/// Whether a new password is long enough to be safe, and short enough to be hashed; without the work of hashing it.
+pub fn check_new_password(password: &str) -> Result<(), CredentialError> {
     if password.chars().count() < MIN_PASSWORD_LENGTH {
         return Err(CredentialError::TooShort);
     }
     if password.len() > MAX_PASSWORD_LENGTH {
         return Err(CredentialError::TooLong);
     }
-    hashed(password)
+    Ok(())
 }
 
 /// Whether `password` belongs to `hash`. `None`, for an unknown user or one without a password, is never right and

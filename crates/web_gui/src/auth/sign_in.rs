@@ -6,7 +6,7 @@ use crate::rights::{self, Done};
 use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
-use selfservice_core::credentials::{secret_hash, verify_password};
+use selfservice_core::credentials::{check_new_password, secret_hash, verify_password};
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::audit::NewAudit;
 use selfservice_core::models::inventory::Complaint;
@@ -180,15 +180,18 @@ pub async fn change_password(
     new: String,
 ) -> AppResult<Done<SignedIn>> {
     signed.in_person()?;
-    let hash = match rights::hashed(state, new).await? {
-        Ok(hash) => hash,
-        Err(complaints) => return Ok(Err(complaints)),
-    };
+    if let Err(why) = check_new_password(&new) {
+        return Ok(Err(vec![Complaint::new("password", why.to_string())]));
+    }
     let (old, name) = (signed.user.password_hash.clone(), signed.user.name.clone());
     if old.is_some() {
         begin_attempt(state, client.clone(), name.clone()).await?;
     }
     let right = old.is_none() || is_right(state, current, old.clone()).await?;
+    let hash = match rights::hashed(state, new).await? {
+        Ok(hash) => hash,
+        Err(complaints) => return Ok(Err(complaints)),
+    };
     state
         .transaction(move |connection| {
             let user = User::locked(connection, signed.user.id)?
