@@ -27,8 +27,6 @@ pub struct GrantRow {
     pub folder: &'static str,
     /// Whose it is.
     pub who: Named,
-    /// `see`, `run`, `admin`.
-    pub verb: Verb,
     /// What the verb means.
     pub may: &'static str,
     /// With which handlers.
@@ -41,7 +39,7 @@ pub struct GrantRow {
 
 impl From<NamedGrant> for GrantRow {
     fn from(grant: NamedGrant) -> Self {
-        let text = grant.text();
+        let (text, may) = (grant.text(), may(&grant));
         let (folder, id, name) = match (grant.users_id, grant.teams_id) {
             (Some(id), _) => ("users", id, grant.user),
             (None, id) => ("teams", id.unwrap_or_default(), grant.team),
@@ -50,8 +48,7 @@ impl From<NamedGrant> for GrantRow {
             id: grant.id,
             folder,
             who: Named { id, name: name.unwrap_or_default() },
-            verb: grant.verb,
-            may: may(grant.verb),
+            may,
             with: match (grant.handler, grant.tag) {
                 (Some(handler), _) => format!("the handler {handler}"),
                 (None, Some(tag)) => format!("handlers with the tag {tag}"),
@@ -68,12 +65,17 @@ impl From<NamedGrant> for GrantRow {
     }
 }
 
-/// What a verb means.
-fn may(verb: Verb) -> &'static str {
-    match verb {
+/// What its verb means.
+fn may(grant: &NamedGrant) -> &'static str {
+    let for_every_handler = grant.handler.is_none() && grant.tag.is_none();
+    match grant.verb {
         Verb::See => "see",
-        Verb::Run => "see and run",
-        Verb::Admin => "see, run and change hosts",
+        // Hosts are changed with grants for every handler only.
+        Verb::Admin if for_every_handler && grant.environment.is_none() && grant.hostgroup.is_none() => {
+            "do everything, give rights too"
+        }
+        Verb::Admin if for_every_handler => "see, run and change hosts",
+        Verb::Run | Verb::Admin => "see and run",
     }
 }
 

@@ -96,6 +96,8 @@ struct UserShow {
     audit_url: String,
     rights_url: String,
     sessions: Vec<SessionRow>,
+    /// Whether there is a session besides the one that asks.
+    may_end_sessions: bool,
     tokens: Vec<TokenRow>,
     sessions_path: String,
     tokens_path: String,
@@ -130,6 +132,7 @@ impl UserShow {
             new_grant_url: url("/grants/new", &[("user", &user.name)]),
             audit_url: url("/audit", &[("actor", &user.name)]),
             rights_url: url("/rights", &[("user", &user.name)]),
+            may_end_sessions: sessions.iter().any(|session| Some(session.id) != present),
             sessions: sessions.into_iter().map(|session| SessionRow::new(session, present)).collect(),
             tokens: ApiToken::of_user(connection, id)?.into_iter().map(TokenRow::from).collect(),
             sessions_path: format!("/users/{id}/sessions"),

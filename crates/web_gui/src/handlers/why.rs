@@ -10,6 +10,7 @@ use crate::why::{Answer, Asked};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use selfservice_core::access::{Lack, Verb, Weighed, Why};
+use selfservice_core::models::grants::NamedGrant;
 use selfservice_core::models::inventory::{Complaint, Noun};
 use selfservice_core::models::visible;
 use serde::Deserialize;
@@ -212,56 +213,59 @@ impl AnswerView {
 
 impl Verdict {
     fn new(title: String, why: Why, verb: Verb, who: &str, in_no_environment: bool) -> Self {
-        let mut missing: Vec<String> = Vec::new();
+        let mut missing = Vec::new();
         if !why.may {
-            missing.extend(why.missing_in.iter().map(|environment| match verb {
-                Verb::See => format!("No grant of {who} fits in {environment}."),
-                Verb::Run => format!("No grant lets {who} run it in {environment}; the right is needed in each environment of the host."),
-                Verb::Admin => format!("No grant lets {who} change hosts in {environment}; the right is needed in each environment of the host, and with every handler."),
-            }));
+            missing.extend(why.missing_in.iter().map(|environment| lacking(verb, who, environment)));
             if in_no_environment {
-                missing.push(
-                    "The host is in no environment: only grants for every environment count there."
-                        .to_owned(),
-                );
+                let text = "The host is in no environment: only grants for every environment count there.";
+                missing.push(text.to_owned());
             }
         }
         let count = why.weighed.len();
         // What lacks two things or more is no near miss.
-        let near: Vec<WeighedRow> = why
-            .weighed
-            .into_iter()
-            .filter(|one| one.lacks.len() < 2)
-            .map(|one| WeighedRow::new(one, verb))
-            .collect();
-        Self { title, may: why.may, missing, far: count.saturating_sub(near.len()), grants: near }
+        let near = why.weighed.into_iter().filter(|one| one.lacks.len() < 2);
+        let grants: Vec<WeighedRow> = near.map(|one| WeighedRow::new(one, verb)).collect();
+        Self { title, may: why.may, missing, far: count.saturating_sub(grants.len()), grants }
+    }
+}
+
+/// That no grant counts in an environment where one is needed.
+fn lacking(verb: Verb, who: &str, environment: &str) -> String {
+    match verb {
+        Verb::See => format!("No grant of {who} fits in {environment}."),
+        Verb::Run => format!(
+            "No grant lets {who} run it in {environment}: it takes one in each environment of the host."
+        ),
+        Verb::Admin => format!(
+            "No grant lets {who} change hosts in {environment}: it takes one for every handler, in each environment of \
+             the host."
+        ),
     }
 }
 
 impl WeighedRow {
     fn new(weighed: Weighed, asked: Verb) -> Self {
-        let grant = &weighed.grant;
-        let name = |name: &Option<String>| name.clone().unwrap_or_default();
         let why = match weighed.lacks.first() {
             None if weighed.counts_in.is_empty() => "counts".to_owned(),
             None => format!("counts in {}", weighed.counts_in.join(" and ")),
-            Some(Lack::Verb) => format!("allows only '{}', not '{asked}'", grant.verb),
-            Some(Lack::Handler) if asked == Verb::Admin => {
-                "names a handler: hosts are changed with grants for every handler".to_owned()
-            }
-            Some(Lack::Tag) if asked == Verb::Admin => {
-                "names a tag: hosts are changed with grants for every handler".to_owned()
-            }
-            Some(Lack::Handler) => format!("is for another handler: {}", name(&grant.handler)),
-            Some(Lack::Tag) => {
-                format!("is for handlers with the tag {}, which this one has not", name(&grant.tag))
-            }
-            Some(Lack::Hostgroup) => {
-                format!("is for hosts of {}, and this one is not", name(&grant.hostgroup))
-            }
-            Some(Lack::Environment) => format!("is for {}, where the host is not", name(&grant.environment)),
+            Some(lack) => lacks(&weighed.grant, *lack, asked),
         };
         Self { counts: weighed.lacks.is_empty(), why, grant: weighed.grant.into() }
+    }
+}
+
+/// The one thing that a grant lacks, as the end of "it ...".
+fn lacks(grant: &NamedGrant, lack: Lack, asked: Verb) -> String {
+    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+    let changing = "hosts are changed with grants for every handler";
+    match lack {
+        Lack::Verb => format!("allows only '{}', not '{asked}'", grant.verb),
+        Lack::Handler if asked == Verb::Admin => format!("names a handler: {changing}"),
+        Lack::Tag if asked == Verb::Admin => format!("names a tag: {changing}"),
+        Lack::Handler => format!("is for another handler: {}", name(&grant.handler)),
+        Lack::Tag => format!("is for handlers with the tag {}, which this one has not", name(&grant.tag)),
+        Lack::Hostgroup => format!("is for hosts of {}, and this one is not", name(&grant.hostgroup)),
+        Lack::Environment => format!("is for {}, where the host is not", name(&grant.environment)),
     }
 }
 

@@ -15,7 +15,7 @@ async fn a_person_learns_what_is_missing() {
     let shown = page(&alice, "/rights?host=both&handler=slow").await;
     for part in [
         "alice may not run slow on both.",
-        "No grant lets alice run it in staging; the right is needed in each environment of the host.",
+        "No grant lets alice run it in staging: it takes one in each environment of the host.",
         "counts in production",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
