@@ -33,6 +33,9 @@ pub enum NameError {
 /// are different hosts.
 pub fn key(name: &str) -> Result<String, NameError> {
     check(name)?;
+    if name.is_ascii() {
+        return Ok(name.to_ascii_lowercase());
+    }
     Ok(name
         .nfkc()
         .flat_map(|character| {

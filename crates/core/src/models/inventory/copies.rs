@@ -43,8 +43,11 @@ const SERVICES_REMOVED: &str = "DELETE FROM services_members s USING load_touche
      WHERE s.hosts_id = h.hosts_id AND NOT s.direct AND NOT EXISTS ( \
          SELECT 1 FROM services_members_hostgroups o WHERE o.services_members_id = s.id)";
 
+/// Where neither the service brings a handler nor the host has one there is nothing to look at.
 const TOUCHED_MEMBERS: &str = "INSERT INTO load_touched_members \
-     SELECT s.id, s.services_id FROM services_members s JOIN load_touched_hosts USING (hosts_id) UNION \
+     SELECT s.id, s.services_id FROM services_members s JOIN load_touched_hosts USING (hosts_id) \
+     WHERE EXISTS (SELECT 1 FROM services_event_handlers t WHERE t.services_id = s.services_id) \
+        OR EXISTS (SELECT 1 FROM events_handlers_members e WHERE e.services_members_id = s.id) UNION \
      SELECT s.id, s.services_id FROM services_members s JOIN load_services l ON l.id = s.services_id \
      WHERE l.handlers IS NOT NULL";
 

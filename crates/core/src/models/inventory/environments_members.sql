@@ -9,7 +9,10 @@ WITH wanted AS (
     RETURNING x.hosts_id
 ), added AS (
     INSERT INTO environments_members AS x (environments_id, hosts_id, hostgroups_id)
-    SELECT environments_id, hosts_id, hostgroups_id FROM wanted
+    SELECT environments_id, hosts_id, hostgroups_id FROM wanted w
+    WHERE NOT EXISTS (SELECT 1 FROM environments_members m
+                      WHERE m.environments_id = w.environments_id AND m.hosts_id = w.hosts_id
+                        AND m.hostgroups_id IS NOT DISTINCT FROM w.hostgroups_id)
     ON CONFLICT (environments_id, hosts_id) DO UPDATE SET hostgroups_id = excluded.hostgroups_id
     WHERE x.hostgroups_id IS DISTINCT FROM excluded.hostgroups_id RETURNING x.hosts_id
 )

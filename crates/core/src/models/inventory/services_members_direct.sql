@@ -9,7 +9,10 @@ WITH wanted AS (
       AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.hosts_id = x.hosts_id AND w.services_id = x.services_id)
     RETURNING x.hosts_id
 ), added AS (
-    INSERT INTO services_members AS x (hosts_id, services_id, direct) SELECT hosts_id, services_id, true FROM wanted
+    -- Rows that are there already are not offered: a conflict would lock each of them.
+    INSERT INTO services_members AS x (hosts_id, services_id, direct) SELECT hosts_id, services_id, true FROM wanted w
+    WHERE NOT EXISTS (SELECT 1 FROM services_members m
+                      WHERE m.hosts_id = w.hosts_id AND m.services_id = w.services_id AND m.direct)
     ON CONFLICT (hosts_id, services_id) DO UPDATE SET direct = true WHERE NOT x.direct RETURNING x.hosts_id
 )
 SELECT h.name FROM hosts h WHERE h.id IN (SELECT hosts_id FROM gone UNION SELECT hosts_id FROM added)

@@ -20,8 +20,8 @@ const LOAD: &str = "7305803399052";
 /// Editors take turns, which are short.
 const TURN: &str = "SELECT pg_advisory_xact_lock(7305803399055)";
 
-/// A load of 100,000 hosts takes longer than a page may.
-const TIMEOUT: &str = "SET LOCAL statement_timeout = '15min'";
+/// A load of 100,000 hosts takes longer than a page may, and compares a million rows.
+const TIMEOUT: &str = "SET LOCAL statement_timeout = '15min'; SET LOCAL work_mem = '64MB'";
 
 /// Lets the statements of this transaction take as long as a large load needs.
 pub(super) fn allow_time(connection: &mut PgConnection) -> QueryResult<()> {
