@@ -4,6 +4,7 @@
 //! Nothing here knows of the database, of settings files or of macros, so the plugins manager and the command
 //! line run a plugin in exactly the same way.
 
+mod bounded;
 mod channel;
 mod client;
 mod command;
@@ -17,6 +18,7 @@ mod runner;
 mod sys;
 mod tool;
 
+pub use bounded::{BoundedError, Bounds, run_bounded};
 pub use client::{Launcher, LauncherError};
 pub use command::{CommandError, Invocation, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_TOTAL_BYTES, RunSpec};
 pub use outcome::Outcome;

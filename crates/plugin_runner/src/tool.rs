@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use thiserror::Error;
 
 /// Where such programs are.
-const PATH: &str = "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin";
+pub(crate) const PATH: &str = "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin";
 
 /// A helper that could not be run, or failed.
 #[derive(Debug, Error)]

@@ -14,7 +14,7 @@ mod output;
 mod progress;
 pub mod sql;
 mod verdict;
-mod web;
+pub mod web;
 
 pub use arguments::{Arguments, BadArgument};
 pub use verdict::{Ended, Failure, Report, Severity, run};

@@ -50,6 +50,13 @@ pub fn fill(template: &str, segments: &[String], query: &[(String, String)]) -> 
     Ok(url)
 }
 
+/// Whether the address names this machine itself, so that nobody stands on the way.
+pub fn is_loopback(url: &str) -> bool {
+    let Some(uri) = url.parse::<Uri>().ok() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// Checks an address as it stands in a handler: what macros paste into it must not change the host or climb out of the
 /// path.
 pub fn check(option: &str, url: &str) -> Result<(), String> {
