@@ -4,6 +4,7 @@
 mod drain;
 mod flood;
 mod http;
+mod load;
 mod long_output;
 mod output;
 mod plugins;
@@ -53,12 +54,14 @@ enum Group {
     Output,
     /// `plugin_start_ssh`, `plugin_start_http`, `plugin_start_jenkins`, `plugin_start_sql`
     Plugins,
+    /// `load_100k`, `load_100k_again`, `load_100k_rss`
+    Load,
     /// `queue_100k`
     Queue,
 }
 
 /// Where nothing is named. The queue comes last: it fills the database.
-const ALL: [Group; 14] = [
+const ALL: [Group; 15] = [
     Group::Commit,
     Group::Button,
     Group::Popup,
@@ -72,6 +75,7 @@ const ALL: [Group; 14] = [
     Group::Flood,
     Group::Output,
     Group::Plugins,
+    Group::Load,
     Group::Queue,
 ];
 
@@ -130,6 +134,7 @@ fn measure(group: Group, world: &World, report: &mut Report, arguments: &Argumen
         Group::Flood => flood::flood(world, report, rounds),
         Group::Output => long_output::output(world, report, rounds),
         Group::Plugins => plugins::plugin_start(report, rounds),
+        Group::Load => load::load(world, report, rounds),
         Group::Queue => {
             let size = queue::Size { queued: arguments.queued, finished: arguments.finished };
             queue::claims(world, report, rounds, &size)

@@ -86,6 +86,20 @@ impl World {
         self.server.url(DATABASE)
     }
 
+    /// Makes another database with our empty tables and gives its connection string.
+    pub fn database(&self, name: &str) -> anyhow::Result<String> {
+        self.server.create_database(name)?;
+        let url = self.server.url(name);
+        migrations::apply(&mut *Pool::new(&DatabaseSettings::for_url(&url), "bench").get()?)?;
+        Ok(url)
+    }
+
+    /// Takes such a database away.
+    pub fn drop_database(&self, name: &str) -> anyhow::Result<()> {
+        self.server.psql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))?;
+        Ok(())
+    }
+
     /// The messages of the server.
     pub fn server_log(&self) -> &Path {
         self.server.log()
