@@ -13,7 +13,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 SERVER_PROGRAMS="web_gui plugins_manager plugin_launcher schedulerd plugin_http plugin_jenkins plugin_sql"
-TOOLS="tasks data_loader"
+TOOLS="tasks data_loader influxdata"
 SAMPLE_PREFIX=/usr/local/manager
 SOCKET=/run/selfservice/launcher.sock
 

@@ -28,6 +28,7 @@ needs_to_test() {
     need mariadb-server "plugins/sql.sh is tested against a real server" "test -x /usr/sbin/mariadbd"
     need sudo "plugins/ssh.sh --sudo is tested with the real one" "command -v sudo"
     need ansible-core "plugins/ansible_playbook.py is tested with the real one" "command -v ansible-playbook"
+    need influxdb "influxdata is tested against a real server" "test -x /usr/bin/influxd"
     need chromium "the browser test" "command -v chromium"
     need chromium-driver "the browser test" "command -v chromedriver"
     need fonts-dejavu-core "readable pages in the browser test" "test -d /usr/share/fonts/truetype/dejavu"
@@ -141,3 +142,4 @@ keep_stopped() {
 keep_stopped openssh-server ssh.service
 keep_stopped nginx-light nginx.service
 keep_stopped mariadb-server mariadb.service
+keep_stopped influxdb influxdb.service

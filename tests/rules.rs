@@ -111,6 +111,8 @@ fn diesel_and_sql_stay_in_core() {
         &[
             "crates/core/",
             "crates/plugins/src/sql/",
+            // The query language of InfluxDB.
+            "crates/data_loader/src/source/influxdb.rs",
             "crates/test_support/",
             "crates/supervisor/src/postgres/",
         ],

@@ -16,7 +16,7 @@ const SERVER_PROGRAMS: [&str; 7] = [
     "plugin_jenkins",
     "plugin_sql",
 ];
-const TOOLS: [&str; 2] = ["tasks", "data_loader"];
+const TOOLS: [&str; 3] = ["tasks", "data_loader", "influxdata"];
 
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

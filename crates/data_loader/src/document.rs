@@ -8,13 +8,15 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A line of a file; line 0 is the file as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A place in an input; line 0 without an entry is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file as it was named.
+    /// The file, address or command as it was named.
     pub file: Arc<Path>,
     /// The line, from 1.
     pub line: u64,
+    /// Where lines are not known: the list and the place in it, from 0.
+    pub entry: Option<(&'static str, usize)>,
 }
 
 impl fmt::Display for Place {
@@ -22,6 +24,9 @@ impl fmt::Display for Place {
         write!(f, "{}", self.file.display())?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
+        }
+        if let Some((section, entry)) = self.entry {
+            write!(f, ": {section}[{entry}]")?;
         }
         Ok(())
     }
@@ -55,6 +60,8 @@ pub struct Document {
     pub teams: Vec<Found<Team>>,
     /// Grants.
     pub grants: Vec<Found<Grant>>,
+    /// What is passed over, and why.
+    pub warnings: Vec<Problem>,
 }
 
 impl Document {
@@ -80,6 +87,7 @@ impl Document {
         self.hosts.append(&mut other.hosts);
         self.teams.append(&mut other.teams);
         self.grants.append(&mut other.grants);
+        self.warnings.append(&mut other.warnings);
         Ok(())
     }
 

@@ -86,7 +86,7 @@ pub fn load(
     pool: &Pool,
     settings: &LoadSettings,
     macros: &MacroFile,
-    document: Document,
+    mut document: Document,
     options: &Options<'_>,
 ) -> Result<Report, LoadError> {
     let source = source(settings, &document, options)?;
@@ -100,9 +100,10 @@ pub fn load(
             author: options.program,
             prune: options.prune,
         };
+        let warnings = [std::mem::take(&mut document.warnings), findings.warnings].concat();
         let changes = inventory::load(connection, &document.into_inventory(), &load)?;
         let shrinks = shrinks(&changes, settings.max_shrink_percent, options.prune);
-        let report = Report { source, changes, warnings: findings.warnings, prune: options.prune };
+        let report = Report { source, changes, warnings, prune: options.prune };
         if !options.allow_shrink && !shrinks.is_empty() {
             return Err(Stop::done(Err(LoadError::Shrinks { shrinks, report: Box::new(report) })));
         }
@@ -124,7 +125,9 @@ pub fn load(
 /// The name on the command line counts before the files', and that before the settings'.
 fn source(settings: &LoadSettings, document: &Document, options: &Options<'_>) -> Result<String, LoadError> {
     let (name, place) = match (options.source, &document.source) {
-        (Some(name), _) => (name, Place { file: std::path::Path::new("--source").into(), line: 0 }),
+        (Some(name), _) => {
+            (name, Place { file: std::path::Path::new("--source").into(), line: 0, entry: None })
+        }
         (None, Some(found)) => (found.row.as_str(), found.place.clone()),
         (None, None) => return Ok(settings.source.clone()),
     };

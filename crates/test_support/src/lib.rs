@@ -1,4 +1,4 @@
-//! Real parts for the tests: PostgreSQL databases, MariaDB, running programs, an SSH server, certificates, fixtures. Only
+//! Real parts for the tests: PostgreSQL databases, MariaDB, InfluxDB, running programs, an SSH server, certificates, fixtures. Only
 //! a dev-dependency.
 #![expect(clippy::panic, reason = "a test that cannot have its parts fails by panicking")]
 
@@ -7,6 +7,7 @@ pub mod certificates;
 mod database;
 mod eventually;
 pub mod fixture;
+mod influxdb;
 mod mariadb;
 mod ports;
 mod proxy;
@@ -15,6 +16,7 @@ pub mod sshd;
 pub use app::{AppOptions, TestApp, program};
 pub use database::TestDatabase;
 pub use eventually::eventually;
+pub use influxdb::InfluxDb;
 pub use mariadb::MariaDb;
 pub use ports::FreePort;
 pub use proxy::{Fault, FaultyProxy};

@@ -18,6 +18,8 @@ pub struct LoadSettings {
     pub max_bytes: u64,
     /// How long a program or a server may take for all of its answer.
     pub timeout: Duration,
+    /// Whether other machines may be asked without encryption.
+    pub plain_http: bool,
     /// Authorities to trust for https instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Name to a program, by its path, and its arguments.
@@ -51,6 +53,7 @@ impl LoadSettings {
         let max_shrink_percent = section.number("max_shrink_percent", 20, 0..=100)?;
         let max_mib = section.number("max_mib", 256, 1..=4096)?;
         let timeout_seconds = section.number("timeout_seconds", 60, 1..=3600)?;
+        let plain_http = section.switch("plain_http", false)?;
         let ca_file = section.optional("ca_file", "a path")?;
         section.finish()?;
         Ok(Self {
@@ -59,6 +62,7 @@ impl LoadSettings {
             max_shrink_percent,
             max_bytes: u64::from(max_mib) * 1024 * 1024,
             timeout: Duration::from_secs(timeout_seconds.into()),
+            plain_http,
             ca_file,
             commands: read_commands(file)?,
         })

@@ -5,6 +5,7 @@ use crate::document::{Document, Found, Place};
 use crate::problem::Problem;
 use selfservice_core::models::inventory::{Environment, EventHandler, Grant, Host, Hostgroup, Service, Team};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter as _, Options, Spanned, UserMessageFormatter};
 
 #[derive(Deserialize)]
@@ -30,11 +31,7 @@ struct File {
 
 /// Reads `text`; `whole` names the file in complaints and places.
 pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
-    let file: File = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let line = error.location().map_or(0, |location| location.line());
-        let place = Place { line, ..whole.clone() };
-        Problem::new(&place, UserMessageFormatter.format_message(&error))
-    })?;
+    let file: File = read(whole, text)?;
     Ok(Document {
         source: found(whole, file.source.into_iter().collect()).pop(),
         environments: found(whole, file.environments),
@@ -44,6 +41,16 @@ pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
         hosts: found(whole, file.hosts),
         teams: found(whole, file.teams),
         grants: found(whole, file.grants),
+        warnings: Vec::new(),
+    })
+}
+
+/// Reads `text` as `T` within our limits, and complains with the line.
+pub(super) fn read<T: DeserializeOwned>(whole: &Place, text: &str) -> Result<T, Problem> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let line = error.location().map_or(0, |location| location.line());
+        let place = Place { line, ..whole.clone() };
+        Problem::new(&place, UserMessageFormatter.format_message(&error))
     })
 }
 

@@ -35,8 +35,6 @@ pub(crate) fn check(
     )?;
     references::check(&references, &names, &mut findings);
     fields::check(document, macros, &mut findings.problems);
-    findings.problems.sort_by(|left, right| {
-        (&left.place.file, left.place.line).cmp(&(&right.place.file, right.place.line))
-    });
+    findings.problems.sort_by(|left, right| left.place.cmp(&right.place));
     Ok(findings)
 }

@@ -6,13 +6,15 @@ use crate::problem::Problem;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::inventory::{Noun, known};
 use selfservice_core::names;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The names that a reference may mean.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// By kind: key to the name and its place in the files.
     in_files: BTreeMap<Noun, HashMap<String, (String, Place)>>,
+    /// The same names as they are written.
+    written: BTreeMap<Noun, HashSet<String>>,
     in_database: BTreeMap<Noun, BTreeSet<String>>,
 }
 
@@ -37,6 +39,7 @@ impl Names {
         problems: &mut Vec<Problem>,
     ) {
         let known = self.in_files.entry(noun).or_default();
+        let written = self.written.entry(noun).or_default();
         for Found { row, place } in found {
             let name = name(row);
             let key = match names::key(name) {
@@ -49,6 +52,7 @@ impl Names {
             };
             match known.get(&key) {
                 None => {
+                    written.insert(name.clone());
                     known.insert(key, (name.clone(), place.clone()));
                 }
                 Some((other, first)) if other == name => {
@@ -96,10 +100,7 @@ impl Names {
 
     /// Whether the files or the database have it.
     pub(super) fn has(&self, noun: Noun, name: &str) -> bool {
-        let in_files = || {
-            let key = names::key(name).ok()?;
-            self.in_files.get(&noun)?.get(&key).filter(|(found, _)| found == name)
-        };
-        self.in_database.get(&noun).is_some_and(|names| names.contains(name)) || in_files().is_some()
+        let has = |names: Option<&HashSet<String>>| names.is_some_and(|names| names.contains(name));
+        has(self.written.get(&noun)) || self.in_database.get(&noun).is_some_and(|names| names.contains(name))
     }
 }

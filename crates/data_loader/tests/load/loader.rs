@@ -1,6 +1,7 @@
 //! A database of its own and files to load into it.
 
-use data_loader::{LoadError, Mode, Options, Report, load, source};
+use data_loader::source::{Input, Reader};
+use data_loader::{Document, LoadError, Mode, Options, Report, load};
 use selfservice_core::config::{LoadSettings, MacroFile, Settings};
 use std::path::PathBuf;
 use test_support::TestDatabase;
@@ -50,7 +51,18 @@ impl Loader {
         macros: &MacroFile,
         options: Options<'_>,
     ) -> Result<Report, LoadError> {
-        load(self.database.pool(), &self.settings, macros, source::read(files)?, &options)
+        let reader = Reader { settings: &self.settings, macros, format: None, environment: None };
+        let inputs: Vec<Input> = files.iter().cloned().map(Input::File).collect();
+        let document = reader.read(&inputs, |_| {});
+        load(self.database.pool(), &self.settings, macros, document?, &options)
+    }
+
+    pub fn load_document(
+        &self,
+        document: Result<Document, LoadError>,
+        options: Options<'_>,
+    ) -> Result<Report, LoadError> {
+        load(self.database.pool(), &self.settings, &MacroFile::default(), document?, &options)
     }
 
     pub fn apply(&self, text: &str) -> String {

@@ -28,7 +28,7 @@ const EXAMPLE: &str = "etc/example";
 /// What plugins read beside their arguments: people edit it, so it is copied only where it is missing.
 const STATEMENTS: &str = "sql";
 const NETWORKS: &str = "http.ini";
-const BIN: [&str; 2] = ["tasks", "data_loader"];
+const BIN: [&str; 3] = ["tasks", "data_loader", "influxdata"];
 
 /// All directories of one running system.
 #[derive(Clone, Debug)]

@@ -17,13 +17,14 @@ use test_support::FreePort;
 const DAEMON: &str = include_str!("stand_ins/daemon.sh");
 const TOOL: &str = include_str!("stand_ins/tool.sh");
 const WEB: &str = include_str!("stand_ins/web.pl");
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("plugin_launcher", DAEMON),
     ("plugins_manager", DAEMON),
     ("schedulerd", DAEMON),
     ("web_gui", WEB),
     ("tasks", TOOL),
     ("data_loader", TOOL),
+    ("influxdata", TOOL),
 ];
 
 pub fn eventually(what: &str, done: impl Fn() -> bool) {
