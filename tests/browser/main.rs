@@ -24,6 +24,7 @@ mod pages;
 mod popup;
 mod rights;
 mod running;
+mod schedules;
 mod screens;
 mod shots;
 mod stage;

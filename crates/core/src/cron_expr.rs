@@ -30,7 +30,7 @@ pub enum CronError {
     )]
     Form(String),
     /// A field that is not understood.
-    #[error("'{value}' is not a {field}; allowed are {allowed}")]
+    #[error("'{value}' is no {field}; allowed are {allowed}")]
     Field {
         /// Which of the five.
         field: &'static str,
@@ -284,10 +284,10 @@ mod tests {
         let wrong = |line: &str| line.parse::<CronExpr>().unwrap_err().to_string();
         assert!(wrong("0 0 * *").starts_with("'0 0 * *' must be five fields"));
         assert!(wrong("@reboot").contains("must be five fields"));
-        assert!(wrong("61 0 * * *").starts_with("'61' is not a minute"));
-        assert!(wrong("0 0 * * 8").starts_with("'8' is not a weekday"));
-        assert!(wrong("0 0 * * 5-1").starts_with("'5-1' is not a weekday"));
-        assert!(wrong("0 0 31-30 * *").starts_with("'31-30' is not a day"));
+        assert!(wrong("61 0 * * *").starts_with("'61' is no minute"));
+        assert!(wrong("0 0 * * 8").starts_with("'8' is no weekday"));
+        assert!(wrong("0 0 * * 5-1").starts_with("'5-1' is no weekday"));
+        assert!(wrong("0 0 31-30 * *").starts_with("'31-30' is no day"));
         assert_eq!("0 0 30 2 *".parse::<CronExpr>().unwrap().next(Utc::now(), &Utc), None);
     }
 }

@@ -69,7 +69,7 @@ fn a_due_schedule_queues_a_task_with_the_rights_of_its_maker() {
             .sql("SELECT host_name, handler_name, requester, identity, origin, reason, state FROM tasks"),
         "web-1|ok|alice|system|schedule|every minute|queued"
     );
-    assert_eq!(place.outcome(id), "queued 1 tasks");
+    assert_eq!(place.outcome(id), "queued 1 task");
     let rows = place.database.sql(
         "SELECT count(*) FROM schedule_runs r JOIN tasks t ON t.id = ANY(r.task_ids) JOIN audit a ON a.task_id = t.id \
          WHERE r.exit_code = 0 AND a.action = 'task.create' AND a.detail ->> 'origin' = 'schedule'",
@@ -124,7 +124,7 @@ fn a_host_group_means_its_hosts_that_have_the_handler() {
         .sql(&format!("UPDATE services_members SET dropped = true WHERE hosts_id = {}", place.world.web_2));
     place.look().unwrap();
     assert_eq!(place.database.sql("SELECT host_name FROM tasks"), "web-1");
-    assert_eq!(place.outcome(id), "queued 1 tasks");
+    assert_eq!(place.outcome(id), "queued 1 task");
 }
 
 #[test]
@@ -135,22 +135,22 @@ fn what_a_person_would_be_refused_a_schedule_is_refused() {
         (
             place.world.ok,
             format!("users_id = {bob}"),
-            "queued 0 tasks; refused on 1 hosts: web-1: You may see this action",
+            "queued 0 tasks; refused on 1 host: web-1: You may see this action",
         ),
         (
             place.world.ok,
             format!("users_id = {dave}"),
-            "queued 0 tasks; refused on 1 hosts: web-1: There is no such action",
+            "queued 0 tasks; refused on 1 host: web-1: There is no such action",
         ),
         (
             place.world.danger,
             String::new(),
-            "queued 0 tasks; refused on 1 hosts: web-1: a dangerous action is confirmed",
+            "queued 0 tasks; refused on 1 host: web-1: a dangerous action is confirmed",
         ),
         (
             place.world.echo,
             "parameters = '{\"count\": \"77\"}'".to_owned(),
-            "queued 0 tasks; refused on 1 hosts: web-1: Some values",
+            "queued 0 tasks; refused on 1 host: web-1: Some values",
         ),
     ];
     for (handler, other, wanted) in cases {
@@ -187,9 +187,9 @@ fn a_slot_is_passed_over_while_the_run_before_is_active() {
         "also after one that was passed over"
     );
     place.database.sql(&format!("UPDATE schedules SET overlap = 'allow' WHERE id = {id}"));
-    assert_eq!(again(), "queued 0 tasks; on 1 hosts it is active already");
+    assert_eq!(again(), "queued 0 tasks; on 1 host it is active already");
     place.database.sql("UPDATE tasks SET state = 'finished', result = 'ok', finished_at = now()");
-    assert_eq!(again(), "queued 1 tasks");
+    assert_eq!(again(), "queued 1 task");
     assert_eq!(place.database.sql("SELECT count(*) FROM schedule_runs WHERE requested_by = 'dana'"), "4");
 }
 

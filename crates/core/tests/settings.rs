@@ -107,7 +107,7 @@ fn a_wrong_file_is_refused_with_file_line_section_and_key() {
             "[scheduler]\ntime_zone = Mars\n",
             "settings.ini:2: [scheduler] time_zone = 'Mars' is wrong: must be an IANA",
         ),
-        ("[cron]\na = 61 * * * *  tasks purge\n", "settings.ini:2: [cron] a: '61' is not a minute"),
+        ("[cron]\na = 61 * * * *  tasks purge\n", "settings.ini:2: [cron] a: '61' is no minute"),
         ("[cron]\na = 1 * * * *  rm -rf /\n", "settings.ini:2: [cron] a: 'rm' is not one of our programs"),
     ] {
         let refused = files.refused(text, 0o644);

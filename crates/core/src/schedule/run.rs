@@ -105,16 +105,20 @@ impl fmt::Display for Outcome {
         if let Some(why) = &self.skipped {
             return write!(f, "skipped: {why}");
         }
-        write!(f, "queued {} tasks", self.queued.len())?;
+        write!(f, "queued {}", counted(self.queued.len(), "task"))?;
         if self.active > 0 {
-            write!(f, "; on {} hosts it is active already", self.active)?;
+            write!(f, "; on {} it is active already", counted(self.active, "host"))?;
         }
         if !self.refused.is_empty() {
-            write!(f, "; refused on {} hosts: ", self.refused.len())?;
+            write!(f, "; refused on {}: ", counted(self.refused.len(), "host"))?;
             write!(f, "{}", self.refused.get(..TOLD).unwrap_or(&self.refused).join(" "))?;
         }
         Ok(())
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn run_slot(

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_told() {
         let wrong = |expression, zone| Rule::plain(expression, zone).unwrap_err().to_string();
-        assert!(wrong("61 * * * *", "UTC").contains("'61' is not a minute"));
+        assert!(wrong("61 * * * *", "UTC").contains("'61' is no minute"));
         assert_eq!(
             wrong("@daily", "Europe/Atlantis"),
             "'Europe/Atlantis' is no IANA time zone, such as Europe/Berlin"

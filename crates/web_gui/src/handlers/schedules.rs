@@ -24,6 +24,8 @@ use uuid::Uuid;
 
 /// Runs that one page tells of.
 const RUNS: i64 = 50;
+/// Tasks that a run leads to.
+const TASKS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "schedules/list.html")]
@@ -90,6 +92,8 @@ struct RunRow {
     outcome: String,
     requested_by: Option<String>,
     tasks: Vec<Uuid>,
+    /// Beside those.
+    more_tasks: usize,
 }
 
 impl From<ScheduleRun> for RunRow {
@@ -107,7 +111,8 @@ impl From<ScheduleRun> for RunRow {
             word,
             outcome: run.outcome.unwrap_or_default(),
             requested_by: run.requested_by,
-            tasks: run.task_ids,
+            more_tasks: run.task_ids.len().saturating_sub(TASKS),
+            tasks: run.task_ids.into_iter().take(TASKS).collect(),
         }
     }
 }

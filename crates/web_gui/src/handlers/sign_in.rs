@@ -136,7 +136,7 @@ fn refused(page: &impl Template, error: &AppError) -> AppResult<HttpResponse> {
 
 /// `next` where it is the address of a page of ours, else the start page.
 fn local(next: &str) -> &str {
-    const PAGES: [&str; 16] = [
+    const PAGES: [&str; 17] = [
         "",
         "tasks",
         "environments",
@@ -149,6 +149,7 @@ fn local(next: &str) -> &str {
         "popup",
         "account",
         "rights",
+        "schedules",
         "users",
         "teams",
         "grants",
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_follow_a_sign_in() {
-        for next in ["/", "/tasks/1?x=y", "/popup?host=db-1&theme=dark", "/?theme=dark"] {
+        for next in ["/", "/tasks/1?x=y", "/popup?host=db-1&theme=dark", "/?theme=dark", "/schedules"] {
             assert_eq!(local(next), next);
         }
         let foreign = [

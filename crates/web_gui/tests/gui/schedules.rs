@@ -77,7 +77,7 @@ async fn what_is_wrong_stands_beside_its_field() {
     let gui = Gui::start();
     let root = gui.signed_in(gui.world.root);
     let cases = [
-        (form_with(&[("expression", "61 * * * *")]), "&#39;61&#39; is not a minute"),
+        (form_with(&[("expression", "61 * * * *")]), "&#39;61&#39; is no minute"),
         (form_with(&[("time_zone", "Europe/Atlantis")]), "is no IANA time zone"),
         (form_with(&[("host", "web-1")]), "ame either a host or a host group"),
         (form_with(&[("hostgroup", "nope")]), "There is no host group &#39;nope&#39;"),
