@@ -228,13 +228,14 @@ pub fn revoke_token(connection: &mut PgConnection, signed: &Signed, id: &str) ->
     Ok(revoked)
 }
 
-/// Sets the password of somebody else, which ends their sessions.
+/// Sets the password of somebody else, which ends their sessions. Only a person does, never a token.
 pub fn set_password(
     connection: &mut PgConnection,
     signed: &Signed,
     id: i64,
     hash: &str,
 ) -> AppResult<Done<()>> {
+    signed.in_person()?;
     let user = User::find(connection, id)?.ok_or(AppError::NotFound)?;
     if user.id == signed.user.id {
         let text = "your own password is changed on the page of your account, with the present one";

@@ -22,8 +22,14 @@ FROM told WHERE told.id = t.id;
 UPDATE tasks SET repeat_due = false WHERE repeat_due;
 
 UPDATE workers SET alive_until = least(alive_until, now()), stopping = true;
--- What was missed since the backup is not caught up on.
-UPDATE schedules SET considered_until = now(), run_requested_at = NULL, run_requested_by = NULL;
+-- What was missed since the backup is not caught up on. A backup of an older version has no schedules.
+DO $$ BEGIN
+    IF to_regclass('public.schedules') IS NOT NULL THEN
+        UPDATE public.schedules SET considered_until = now(), run_requested_at = NULL, run_requested_by = NULL;
+    END IF;
+END $$;
+-- Nobody knows which tokens were revoked since the backup.
+DELETE FROM api_tokens;
 DELETE FROM sessions;
 DELETE FROM signin_links;
 DELETE FROM confirmations;

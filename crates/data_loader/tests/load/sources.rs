@@ -73,6 +73,19 @@ fn only_what_the_same_source_brought_is_removed() {
 }
 
 #[test]
+fn a_right_that_a_person_gave_stays_when_a_source_names_it_no_more() {
+    let loader = Loader::new();
+    loader.database.sql(
+        "WITH dana AS (INSERT INTO users (name, name_key) VALUES ('dana', 'dana') RETURNING id) \
+         INSERT INTO grants (users_id, verb) SELECT id, 'admin' FROM dana",
+    );
+    loader.apply_with("grants: [{user: dana, verb: admin}, {user: dana, verb: see}]", from("files"));
+    let options = Options { allow_shrink: true, ..pruning("files") };
+    loader.apply_with("grants: []", options);
+    assert_eq!(loader.database.sql("SELECT verb FROM grants"), "admin");
+}
+
+#[test]
 fn a_source_that_shrinks_too_much_is_refused() {
     let loader = Loader::new();
     loader.apply_with(&hosts(1..=10), from("cmdb"));

@@ -197,7 +197,8 @@ impl RestoreArguments {
             note("The backup is of an older version: run 'tasks migrate' before the programs start.")?;
         }
         note(
-            "Tasks that waited or ran in the backup were ended and will not run; everybody signs in again.",
+            "Tasks that waited or ran in the backup were ended and will not run; everybody signs in again, and API \
+             tokens are made anew. Look through users, teams and grants: what was taken since the backup is back.",
         )?;
         let text = format!("restored {} into {database}", self.file.display());
         context

@@ -161,10 +161,23 @@ fn a_backup_comes_back_as_it_was_but_its_queue_does_not_run() {
     );
     assert_eq!(tool.database.sql("SELECT count(*) FROM workers WHERE alive_until > now()"), "0");
     assert_eq!(tool.database.sql("SELECT count(*) FROM sessions"), "0");
+    assert_eq!(tool.database.sql("SELECT count(*) FROM api_tokens"), "0");
     assert_eq!(tool.database.sql("SELECT action FROM audit"), "database.restore");
     // The tables are whole: what keeps the audit log closed is there, and the tables are up to date.
     assert_eq!(tool.done("migrate"), "the tables are up to date\n");
     assert_eq!(tool.database.sql("SELECT count(*) FROM pg_trigger WHERE tgname = 'audit_append_only'"), "1");
+}
+
+#[test]
+fn a_backup_from_before_there_were_schedules_is_restored() {
+    let tool = Tool::new();
+    World::new(&tool.database);
+    tool.database.sql("DROP TABLE schedules CASCADE");
+    let file = tool.directory.path().join("x.dump");
+    tool.done(&format!("backup {}", file.display()));
+    let name = tool.database.sql("SELECT current_database()");
+    tool.done(&format!("restore {} --replace {name}", file.display()));
+    assert_eq!(tool.database.sql("SELECT count(*) FROM hosts"), "3");
 }
 
 #[test]

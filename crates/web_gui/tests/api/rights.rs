@@ -223,6 +223,10 @@ async fn sessions_and_tokens_are_their_owners() {
     assert_eq!(set.status(), 204);
     let short = send(&root, Method::PUT, &password, None, &json!({"password": "short"})).await;
     assert_eq!(short.status(), 400);
+    // A token that leaked must not become somebody who signs in.
+    let token = api.token(api.world.root, Verb::Admin);
+    let set = send(&token, Method::PUT, &password, None, &json!({"password": "long enough for it"})).await;
+    assert_eq!(set.status(), 403);
 }
 
 #[tokio::test]

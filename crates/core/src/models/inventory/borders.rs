@@ -266,7 +266,9 @@ fn obscure(address: &str) -> Option<&'static str> {
     if is_number || is_hexadecimal {
         return Some("ends in a number, but is no IP address as it is usually written");
     }
-    (last == "localhost" || labels == "localhost.localdomain").then_some(OWN)
+    // The names of the loopback in the /etc/hosts of Debian and of Red Hat, and whatever begins so.
+    let first = labels.split('.').next().unwrap_or_default();
+    (last == "localhost" || first.starts_with("localhost") || first.starts_with("ip6-")).then_some(OWN)
 }
 
 fn is_own(address: IpAddr) -> bool {
@@ -327,6 +329,9 @@ mod tests {
             "localhost",
             "LocalHost.",
             "db.localhost",
+            "localhost6",
+            "localhost4.localdomain4",
+            "ip6-loopback",
             "2130706433",
             "127.1",
             "0x7f000001",

@@ -1,6 +1,6 @@
 //! What a load did, object by object.
 
-use super::sources::{Kept, Missing};
+use super::sources::{self, Kept, Missing};
 use super::{Copies, Noun};
 use crate::models::grants::GrantLine;
 use diesel::pg::PgConnection;
@@ -132,6 +132,8 @@ impl Changes {
 
     pub(super) fn take_grants(&mut self, connection: &mut PgConnection) -> QueryResult<()> {
         diesel::sql_query(include_str!("grants_named.sql")).execute(connection)?;
+        diesel::sql_query(include_str!("grants_found.sql")).execute(connection)?;
+        sources::remember_given(connection)?;
         let rows: Vec<IdRow> = diesel::sql_query(include_str!("grants.sql")).load(connection)?;
         diesel::sql_query(include_str!("grants_found.sql")).execute(connection)?;
         let ids: Vec<i64> = rows.into_iter().map(|row| row.id).collect();

@@ -143,6 +143,17 @@ fn remember_hand(connection: &mut PgConnection, noun: Noun) -> QueryResult<()> {
     .map(|_| ())
 }
 
+/// The same of grants, which have no names.
+pub(super) fn remember_given(connection: &mut PgConnection) -> QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO grants_sources (grants_id, sources) SELECT DISTINCT l.id, ARRAY[$1] FROM load_grants l \
+         WHERE l.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM grants_sources x WHERE x.grants_id = l.id)",
+    )
+    .bind::<Text, _>(HAND)
+    .execute(connection)
+    .map(|_| ())
+}
+
 fn find_kept(connection: &mut PgConnection, noun: Noun, source: &Source<'_>) -> QueryResult<usize> {
     let (table, stored) = (noun.table(), everything(noun).unwrap_or_default());
     diesel::sql_query(format!(
