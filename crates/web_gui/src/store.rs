@@ -174,7 +174,7 @@ impl<'a> Desk<'a> {
         read(self.connection, self.signed)
     }
 
-    /// As [`Desk::begins`], for one host.
+    /// As `begins`, for one host.
     pub fn begins_host(&mut self, id: i64) -> AppResult<Option<Outcome>> {
         self.begins(Noun::Host, Some(id))
     }

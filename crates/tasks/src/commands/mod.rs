@@ -30,7 +30,7 @@ pub enum Command {
     /// Look at database, plugins, rights of files, clocks, disks, keys and the launcher, and say how to mend what is wrong;
     /// exit code 0: all is well, 1: warnings, 2: something does not work
     Doctor,
-    /// Remove history that is older than [retention] says, and what has run out
+    /// Remove history that is older than `[retention]` says, and what has run out
     Purge,
     /// Write the whole database into one file, with `pg_dump`
     Backup(backup::BackupArguments),
