@@ -88,9 +88,18 @@ impl InfluxDb {
         assert!(answer.as_ref().is_ok_and(|answer| answer.starts_with("HTTP/1.1 204")), "{answer:?}");
     }
 
-    /// Lets it answer nothing until it ends.
+    /// Lets it answer nothing until it ends. The signal is sent before all threads have stopped.
     pub fn freeze(&self) {
         self.server.signal(Signal::SIGSTOP);
+        eventually("InfluxDB stands still", || {
+            let mut threads = fs::read_dir(format!("/proc/{}/task", self.server.id())).ok()?.flatten();
+            threads
+                .all(|thread| {
+                    let status = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+                    status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+                })
+                .then_some(())
+        });
     }
 
     fn request(&self, method: &str, path: &str, body: &str) -> Result<String> {
