@@ -3,7 +3,7 @@
 //! Groups become host groups, `ansible_host` the address, variables that hold text, numbers or truth values become
 //! variables of the host, with those of its groups below them. What looks like a secret stays where it is.
 
-use super::foreign::{Gathered, add, is_secret, is_variable, set_variable};
+use super::foreign::{self, Gathered, add, is_secret, is_variable, set_variable};
 use super::json;
 use crate::document::Place;
 use crate::problem::Problem;
@@ -230,28 +230,9 @@ fn has_colon(host: &str) -> bool {
     })
 }
 
-/// Words as a shell would split them: quotes keep spaces, `#` begins a comment.
+/// The words of a line; `#` begins a comment.
 fn words(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for c in line.chars() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, '#') if word.is_none() => break,
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    if quote.is_some() {
-        return Err("a quote is not closed".to_owned());
-    }
-    words.extend(word);
-    Ok(words)
+    foreign::words(line, |quote, c, begins_word| Ok(quote.is_none() && c == '#' && begins_word))
 }
 
 fn unquoted(value: &str) -> &str {

@@ -98,6 +98,34 @@ impl Gathered {
     }
 }
 
+/// Words as a shell would split them: quotes keep spaces. `stops` looks at each character that is no quote, with the quote
+/// that is open and whether it begins a word: whether the line ends there, or why it is refused.
+pub(super) fn words(
+    line: &str,
+    stops: impl Fn(Option<char>, char, bool) -> Result<bool, String>,
+) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            _ if stops(quote, c, word.is_none())? => break,
+            (None, _) if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err("a quote is not closed".to_owned());
+    }
+    words.extend(word);
+    Ok(words)
+}
+
 /// Adds `item` to a list unless it is there.
 pub(super) fn add(list: &mut Option<Vec<String>>, item: &str) {
     let list = list.get_or_insert_default();

@@ -4,7 +4,7 @@
 //! handler of a service becomes an event handler of ours: its command's program is the plugin, and the words behind it
 //! are the arguments. A command that needs a shell cannot be one and is passed over.
 
-use super::foreign::{Gathered, add, is_secret, is_variable, set_variable};
+use super::foreign::{self, Gathered, add, is_secret, is_variable, set_variable};
 use crate::document::Place;
 use crate::problem::Problem;
 use selfservice_core::config::MacroFile;
@@ -336,24 +336,11 @@ fn handler(name: String, line: &str, given: &[&str]) -> Result<EventHandler, Str
 
 /// The words of a command line that needs no shell: quotes are fine, anything that a shell would act on is not.
 fn words(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for c in line.chars() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '`' | '\\')
-            | (None, '|' | ';' | '&' | '<' | '>' | '(' | ')' | '*' | '?' | '~') => {
-                return Err(format!("it needs a shell ('{c}'); make a script of it a plugin"));
-            }
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
+    foreign::words(line, |quote, c, _| match (quote, c) {
+        (None | Some('"'), '`' | '\\')
+        | (None, '|' | ';' | '&' | '<' | '>' | '(' | ')' | '*' | '?' | '~') => {
+            Err(format!("it needs a shell ('{c}'); make a script of it a plugin"))
         }
-    }
-    words.extend(word);
-    if quote.is_some() { Err("a quote is not closed".to_owned()) } else { Ok(words) }
+        _ => Ok(false),
+    })
 }
