@@ -1,31 +1,13 @@
 //! The audit log: that a search of a long one reads few rows, and that nobody can change it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
-use selfservice_core::db::{DbError, PgConnection};
+use selfservice_core::db::DbError;
 use selfservice_core::models::audit::{AuditFilter, AuditPlace, AuditRow};
 use test_support::TestDatabase;
 
 const ROWS: i64 = 200_000;
 /// The end of the time that the rows are about.
 const END: &str = "2026-11-01T00:00:00Z";
-
-#[derive(QueryableByName)]
-struct Reads {
-    #[diesel(sql_type = BigInt)]
-    scans: i64,
-    #[diesel(sql_type = BigInt)]
-    fetched: i64,
-}
-
-fn reads(connection: &mut PgConnection) -> QueryResult<Reads> {
-    diesel::sql_query(
-        "SELECT coalesce(sum(seq_scan), 0)::bigint AS scans, coalesce(sum(idx_tup_fetch), 0)::bigint AS fetched \
-         FROM pg_stat_xact_user_tables WHERE relname = 'audit'",
-    )
-    .get_result(connection)
-}
 
 #[test]
 fn a_search_of_a_long_log_reads_few_rows() {
@@ -65,30 +47,15 @@ fn a_search_of_a_long_log_reads_few_rows() {
         ),
     ];
     for (what, filter, expected) in cases {
-        let (found, reads) = database
-            .pool()
-            .transaction::<_, DbError>(|connection| {
-                let before = reads(connection)?;
-                let found = AuditRow::page(connection, &filter, 50)?;
-                let after = reads(connection)?;
-                Ok((
-                    found,
-                    Reads { scans: after.scans - before.scans, fetched: after.fetched - before.fetched },
-                ))
-            })
-            .unwrap();
+        let (found, reads) = database.reading("audit", |connection| AuditRow::page(connection, &filter, 50));
         assert_eq!(found.len(), expected, "{what}");
         assert!(found.is_sorted_by(|a, b| (a.at, a.id) > (b.at, b.id)), "{what}");
         assert_eq!(reads.scans, 0, "{what}: the whole log was read");
         assert!(reads.fetched <= 200, "{what}: {} rows were read", reads.fetched);
     }
-    let actions = database.pool().transaction::<_, DbError>(|connection| {
-        let before = reads(connection)?.scans;
-        let actions = AuditRow::actions(connection)?;
-        Ok((actions, reads(connection)?.scans - before))
-    });
+    let (actions, reads) = database.reading("audit", AuditRow::actions);
     let known = ["grant.add", "session.create", "task.cancel", "task.create"].map(str::to_owned).to_vec();
-    assert_eq!(actions.unwrap(), (known, 0));
+    assert_eq!((actions, reads.scans), (known, 0));
 }
 
 #[test]

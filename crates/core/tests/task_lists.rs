@@ -3,13 +3,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
-use selfservice_core::db::{DbError, PgConnection};
+use selfservice_core::db::PgConnection;
 use selfservice_core::models::tasks::statistics::Statistics;
 use selfservice_core::models::tasks::{Task, TaskFilter};
 use selfservice_core::models::visible::TaskCounts;
-use test_support::TestDatabase;
 use test_support::fixture::World;
+use test_support::{Reads, TestDatabase};
 
 /// Tasks of many months.
 const TASKS: i64 = 120_000;
@@ -18,26 +17,6 @@ const TASKS: i64 = 120_000;
 struct Past {
     database: TestDatabase,
     world: World,
-}
-
-#[derive(QueryableByName)]
-struct Reads {
-    /// Sequential scans of `tasks`.
-    #[diesel(sql_type = BigInt)]
-    scans: i64,
-    /// Rows of `tasks` that were fetched by an index.
-    #[diesel(sql_type = BigInt)]
-    fetched: i64,
-}
-
-impl Reads {
-    fn so_far(connection: &mut PgConnection) -> QueryResult<Self> {
-        diesel::sql_query(
-            "SELECT coalesce(sum(seq_scan), 0)::bigint AS scans, coalesce(sum(idx_tup_fetch), 0)::bigint AS fetched \
-             FROM pg_stat_xact_user_tables WHERE relname = 'tasks'",
-        )
-        .get_result(connection)
-    }
 }
 
 impl Past {
@@ -63,20 +42,9 @@ impl Past {
         Self { database, world }
     }
 
-    /// What `work` gives, and what it read.
+    /// What `work` gives, and what it read of the tasks.
     fn reading<T>(&self, work: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> (T, Reads) {
-        self.database
-            .pool()
-            .transaction(|connection| {
-                // The counts begin with what the connection's earlier transactions have not handed in yet.
-                let before = Reads::so_far(connection)?;
-                let result = work(connection)?;
-                let after = Reads::so_far(connection)?;
-                let reads =
-                    Reads { scans: after.scans - before.scans, fetched: after.fetched - before.fetched };
-                Ok::<_, DbError>((result, reads))
-            })
-            .unwrap()
+        self.database.reading("tasks", work)
     }
 
     /// A page as root sees it.

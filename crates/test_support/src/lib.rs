@@ -11,6 +11,7 @@ mod influxdb;
 mod mariadb;
 mod ports;
 mod proxy;
+mod reads;
 pub mod sshd;
 
 pub use app::{AppOptions, TestApp, program};
@@ -20,3 +21,4 @@ pub use influxdb::InfluxDb;
 pub use mariadb::MariaDb;
 pub use ports::FreePort;
 pub use proxy::{Fault, FaultyProxy};
+pub use reads::Reads;

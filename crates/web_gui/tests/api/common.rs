@@ -1,6 +1,6 @@
 //! A running `web_gui`, people who ask it, and tasks whose rows the test writes as a manager would.
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use selfservice_core::access::Verb;
 use selfservice_core::credentials;
 use selfservice_core::db::DbError;
@@ -251,4 +251,25 @@ impl Answer {
     pub fn detail(&self) -> &str {
         self.body["detail"].as_str().unwrap_or_else(|| panic!("no detail: {self:?}"))
     }
+}
+
+/// A request with a body, and with the version that its object must have.
+pub async fn send(
+    person: &Person,
+    method: Method,
+    path: &str,
+    version: Option<&str>,
+    body: &Value,
+) -> Response {
+    let request = person.request(method, path).json(body);
+    let request = match version {
+        Some(version) => request.header("if-match", version),
+        None => request,
+    };
+    request.send().await.unwrap()
+}
+
+/// The version that an answer tells.
+pub fn etag(response: &Response) -> String {
+    response.headers()["etag"].to_str().unwrap().to_owned()
 }

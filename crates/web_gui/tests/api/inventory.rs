@@ -1,24 +1,11 @@
 //! Making, changing and deleting by programs: the same rules as in the forms, with versions in `ETag` and `If-Match`.
 
-use crate::common::{Api, Person};
-use reqwest::{Method, Response};
+use crate::common::{Api, etag, send};
+use reqwest::Method;
 use selfservice_core::access::Verb;
 use serde_json::{Value, json};
 
 const FOLDERS: [&str; 5] = ["environments", "hostgroups", "services", "event_handlers", "hosts"];
-
-async fn send(person: &Person, method: Method, path: &str, version: Option<&str>, body: &Value) -> Response {
-    let request = person.request(method, path).json(body);
-    let request = match version {
-        Some(version) => request.header("if-match", version),
-        None => request,
-    };
-    request.send().await.unwrap()
-}
-
-fn etag(response: &Response) -> String {
-    response.headers()["etag"].to_str().unwrap().to_owned()
-}
 
 /// A definition of each kind.
 fn new(folder: &str) -> Value {

@@ -1,22 +1,9 @@
 //! Users, teams, grants, sessions, tokens and the audit log by the JSON API.
 
-use crate::common::{Api, Person};
+use crate::common::{Api, etag, send};
 use reqwest::{Method, Response};
 use selfservice_core::access::Verb;
 use serde_json::{Value, json};
-
-async fn send(person: &Person, method: Method, path: &str, version: Option<&str>, body: &Value) -> Response {
-    let request = person.request(method, path).json(body);
-    let request = match version {
-        Some(version) => request.header("if-match", version),
-        None => request,
-    };
-    request.send().await.unwrap()
-}
-
-fn etag(response: &Response) -> String {
-    response.headers()["etag"].to_str().unwrap().to_owned()
-}
 
 /// The path of what was made, behind `/api/v1`.
 fn made_at(response: &Response) -> String {

@@ -4,17 +4,6 @@ use crate::common::{Answer, Browser, Gui, PASSWORD};
 use reqwest::Method;
 use serde_json::Value;
 
-async fn page(browser: &Browser, path: &str) -> String {
-    let answer = browser.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-    answer.text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-async fn press(browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let token = [("csrf_token", browser.csrf_token.as_str())];
-    browser.submit(path, &[&token, fields].concat()).await
-}
-
 fn sessions_of(gui: &Gui, user: i64) -> Vec<String> {
     let ids =
         gui.database.sql(&format!("SELECT id FROM sessions WHERE users_id = {user} ORDER BY created_at, id"));
@@ -34,7 +23,7 @@ async fn sessions_are_listed_and_ended_by_their_owner() {
         "UPDATE sessions SET user_agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0', \
          address = '192.0.2.7'",
     );
-    let shown = page(&here, "/account").await;
+    let shown = here.page("/account").await;
     assert_eq!(shown.matches("Firefox on Linux").count(), 3, "two rows, one of them with a button: {shown}");
     assert_eq!(shown.matches("This one").count(), 1);
     assert!(shown.contains("192.0.2.7"), "{shown}");
@@ -45,19 +34,19 @@ async fn sessions_are_listed_and_ended_by_their_owner() {
 
     let theirs = sessions_of(&gui, gui.world.bob);
     for session in [theirs[0].as_str(), "00000000-0000-4000-8000-000000000000"] {
-        let answer = press(&here, &format!("/account/sessions/{session}/end"), &[]).await;
+        let answer = here.send(&format!("/account/sessions/{session}/end"), &[]).await;
         assert_eq!(answer.status, 404, "not yours and not there are the same");
     }
     assert!(is_signed_in(&bob).await);
     let mine = sessions_of(&gui, gui.world.alice);
     let shown_buttons = mine.iter().filter(|id| shown.contains(id.as_str())).collect::<Vec<_>>();
     let [other] = shown_buttons[..] else { panic!("one button: {shown_buttons:?}") };
-    assert_eq!(press(&here, &format!("/account/sessions/{other}/end"), &[]).await.status, 303);
+    assert_eq!(here.send(&format!("/account/sessions/{other}/end"), &[]).await.status, 303);
     assert!(!is_signed_in(&elsewhere).await, "at once");
     assert!(is_signed_in(&here).await);
 
     let more = [gui.signed_in(gui.world.alice), gui.signed_in(gui.world.alice)];
-    assert_eq!(press(&here, "/account/sessions/end", &[]).await.status, 303);
+    assert_eq!(here.send("/account/sessions/end", &[]).await.status, 303);
     for one in &more {
         assert!(!is_signed_in(one).await);
     }
@@ -75,12 +64,12 @@ async fn an_administrator_ends_sessions_of_others() {
     let (one, two) = (gui.signed_in(gui.world.alice), gui.signed_in(gui.world.alice));
     let path = format!("/users/{}", gui.world.alice);
     let first = &sessions_of(&gui, gui.world.alice)[0];
-    assert_eq!(press(&root, &format!("{path}/sessions/{first}/end"), &[]).await.status, 303);
+    assert_eq!(root.send(&format!("{path}/sessions/{first}/end"), &[]).await.status, 303);
     assert_eq!(u8::from(is_signed_in(&one).await) + u8::from(is_signed_in(&two).await), 1);
-    assert_eq!(press(&root, &format!("{path}/sessions/end"), &[]).await.status, 303);
+    assert_eq!(root.send(&format!("{path}/sessions/end"), &[]).await.status, 303);
     assert!(!is_signed_in(&one).await && !is_signed_in(&two).await && is_signed_in(&root).await);
     let own = format!("/users/{}/sessions/end", gui.world.root);
-    assert_eq!(press(&root, &own, &[]).await.status, 303);
+    assert_eq!(root.send(&own, &[]).await.status, 303);
     assert!(is_signed_in(&root).await, "the session that asks stays");
 }
 
@@ -92,7 +81,7 @@ async fn a_new_password_ends_every_session_and_begins_a_fresh_one() {
     let elsewhere = gui.signed_in(gui.world.alice);
     let change = async |browser: &Browser, current: &str, new: &str, again: &str| {
         let fields = [("current", current), ("password", new), ("again", again)];
-        press(browser, "/account/password", &fields).await
+        browser.send("/account/password", &fields).await
     };
     for (current, new, again, complaint) in [
         ("wrong", "another long password", "another long password", "The present password is wrong."),
@@ -118,7 +107,7 @@ async fn a_new_password_ends_every_session_and_begins_a_fresh_one() {
     assert!(!is_signed_in(&elsewhere).await);
     here.cookie = changed.cookie();
     assert!(is_signed_in(&here).await);
-    assert!(page(&here, "/account?done=password").await.contains("Your password was changed"));
+    assert!(here.page("/account?done=password").await.contains("Your password was changed"));
     assert_eq!(gui.browser().sign_in("alice", PASSWORD).await.status, 401);
     assert_eq!(gui.browser().sign_in("alice", new).await.status, 303);
     let told = gui.database.sql("SELECT string_agg(detail::text || object || action, '') FROM audit");
@@ -138,7 +127,7 @@ async fn who_took_a_session_cannot_guess_the_password_with_it() {
     for guess in 0..8 {
         let guess = format!("guess number {guess}");
         let fields = [("current", guess.as_str()), ("password", "long enough"), ("again", "long enough")];
-        statuses.push(press(&stolen, "/account/password", &fields).await.status.as_u16());
+        statuses.push(stolen.send("/account/password", &fields).await.status.as_u16());
     }
     assert_eq!(statuses[0], 400);
     assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
@@ -150,15 +139,14 @@ async fn an_administrator_sets_the_password_of_somebody_else_only() {
     let root = gui.signed_in(gui.world.root);
     let bob = gui.signed_in(gui.world.bob);
     let path = format!("/users/{}/password", gui.world.bob);
-    let short = press(&root, &path, &[("password", "short")]).await;
+    let short = root.send(&path, &[("password", "short")]).await;
     assert_eq!(short.status, 400);
     assert!(short.text.contains("A password must have at least 8 characters."), "{}", short.text);
-    assert_eq!(press(&root, &path, &[("password", "a fresh password")]).await.status, 303);
+    assert_eq!(root.send(&path, &[("password", "a fresh password")]).await.status, 303);
     assert!(!is_signed_in(&bob).await);
     assert_eq!(gui.browser().sign_in("bob", "a fresh password").await.status, 303);
     let own =
-        press(&root, &format!("/users/{}/password", gui.world.root), &[("password", "a fresh password")])
-            .await;
+        root.send(&format!("/users/{}/password", gui.world.root), &[("password", "a fresh password")]).await;
     assert_eq!(own.status, 400);
     assert!(own.text.contains("with the present one"), "{}", own.text);
     assert!(is_signed_in(&root).await);
@@ -175,7 +163,7 @@ async fn a_token_is_shown_once_and_never_does_more_than_its_owner() {
     let gui = Gui::start();
     let alice = gui.signed_in(gui.world.alice);
     let make = async |browser: &Browser, name: &str, verb: &str, days: &str| {
-        press(browser, "/account/tokens", &[("name", name), ("verb", verb), ("days", days)]).await
+        browser.send("/account/tokens", &[("name", name), ("verb", verb), ("days", days)]).await
     };
     for (name, verb, days, complaint) in [
         ("", "see", "1", "The name must not be empty."),
@@ -197,7 +185,7 @@ async fn a_token_is_shown_once_and_never_does_more_than_its_owner() {
     assert_eq!((made.status.as_u16(), made.header("cache-control")), (200, "no-store"));
     let text = shown_token(&made.text);
     let secret = text.split('_').nth(3).unwrap();
-    let shown = page(&alice, "/account").await;
+    let shown = alice.page("/account").await;
     assert!(shown.contains("backup") && !shown.contains(secret), "shown once");
     let kept = gui.database.sql("SELECT t::text FROM api_tokens t")
         + &gui.database.sql("SELECT a::text FROM audit a");
@@ -232,9 +220,9 @@ async fn a_token_is_shown_once_and_never_does_more_than_its_owner() {
     let id = gui.database.sql("SELECT id FROM api_tokens");
     let stranger = gui.signed_in(gui.world.bob);
     for id in [id.as_str(), "000000000000"] {
-        assert_eq!(press(&stranger, &format!("/account/tokens/{id}/revoke"), &[]).await.status, 404);
+        assert_eq!(stranger.send(&format!("/account/tokens/{id}/revoke"), &[]).await.status, 404);
     }
-    assert_eq!(press(&alice, &format!("/account/tokens/{id}/revoke"), &[]).await.status, 303);
+    assert_eq!(alice.send(&format!("/account/tokens/{id}/revoke"), &[]).await.status, 303);
     assert_eq!(Answer::of(with(Method::GET, "/api/v1/session")).await.status, 401);
 }
 
@@ -242,12 +230,12 @@ async fn a_token_is_shown_once_and_never_does_more_than_its_owner() {
 async fn an_administrator_revokes_tokens_of_others() {
     let gui = Gui::start();
     let fields = [("name", "theirs"), ("verb", "see"), ("days", "9")];
-    let made = press(&gui.signed_in(gui.world.bob), "/account/tokens", &fields).await;
+    let made = gui.signed_in(gui.world.bob).send("/account/tokens", &fields).await;
     assert_eq!(made.status, 200);
     let (root, id) = (gui.signed_in(gui.world.root), gui.database.sql("SELECT id FROM api_tokens"));
     let path = format!("/users/{}", gui.world.bob);
-    assert!(page(&root, &path).await.contains("theirs"));
-    assert_eq!(press(&root, &format!("{path}/tokens/{id}/revoke"), &[]).await.status, 303);
+    assert!(root.page(&path).await.contains("theirs"));
+    assert_eq!(root.send(&format!("{path}/tokens/{id}/revoke"), &[]).await.status, 303);
     assert_eq!(gui.database.sql("SELECT count(*) FROM api_tokens"), "0");
     let audit =
         gui.database.sql("SELECT actor, object, detail ->> 'owner' FROM audit WHERE action = 'token.revoke'");
@@ -259,7 +247,7 @@ async fn the_answer_says_nothing_about_whose_it_is() {
     let gui = Gui::start();
     let (alice, _bob) = (gui.signed_in(gui.world.alice), gui.signed_in(gui.world.bob));
     let theirs = &sessions_of(&gui, gui.world.bob)[0];
-    let hidden = press(&alice, &format!("/account/sessions/{theirs}/end"), &[]).await;
-    let unknown = press(&alice, "/account/sessions/00000000-0000-4000-8000-000000000000/end", &[]).await;
+    let hidden = alice.send(&format!("/account/sessions/{theirs}/end"), &[]).await;
+    let unknown = alice.send("/account/sessions/00000000-0000-4000-8000-000000000000/end", &[]).await;
     assert_eq!((hidden.status, &hidden.text), (unknown.status, &unknown.text));
 }

@@ -1,23 +1,8 @@
 //! Forms that only those may send who may change everything: draining managers, pausing handlers.
 
-use crate::common::{Answer, Browser, Gui};
+use crate::common::{Answer, Gui};
 use crate::reading::task;
 use reqwest::Method;
-
-impl Browser {
-    /// Sends a form of ours with the session's token.
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let token = [("csrf_token", self.csrf_token.as_str())];
-        self.submit(path, &[&token, fields].concat()).await
-    }
-
-    /// What a page shows, with spaces where it breaks lines.
-    async fn page(&self, path: &str) -> String {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        answer.text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-}
 
 /// Rows of the audit log besides those of sessions.
 fn audit(gui: &Gui) -> String {

@@ -133,6 +133,19 @@ impl Gui {
 }
 
 impl Browser {
+    /// Sends a form of ours with the session's token.
+    pub async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = [("csrf_token", self.csrf_token.as_str())];
+        self.submit(path, &[&token, fields].concat()).await
+    }
+
+    /// What a page shows, with spaces where it breaks lines.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// A request as it leaves, without any header that says which page it comes from.
     pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));

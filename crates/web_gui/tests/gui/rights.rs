@@ -1,21 +1,9 @@
 //! Users, teams and grants in the browser: what is made, what is refused, and that nobody locks themselves out.
 
-use crate::common::{Answer, Browser, Gui};
+use crate::common::{Answer, Gui};
 use reqwest::Method;
 use selfservice_core::db::DbError;
 use selfservice_core::models::inventory;
-
-/// What a page says, with spaces where it breaks lines.
-async fn page(browser: &Browser, path: &str) -> String {
-    let answer = browser.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-    answer.text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-async fn press(browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let token = [("csrf_token", browser.csrf_token.as_str())];
-    browser.submit(path, &[&token, fields].concat()).await
-}
 
 /// Everything that decides who may do what.
 fn rights(gui: &Gui) -> String {
@@ -50,31 +38,31 @@ async fn a_person_gets_a_right_in_the_browser_and_has_it() {
     let given = root.put(&form).await;
     assert_eq!((given.status.as_u16(), given.header("location")), (303, "/grants"), "{}", given.text);
     assert_eq!(last_audit(&gui), "root|grant.add|run for team oncall in staging on web");
-    let listed = page(&root, "/grants?team=oncall").await;
+    let listed = root.page("/grants?team=oncall").await;
     for part in [">oncall</a>", "see and run", "every handler", "hosts of web in staging"] {
         assert!(listed.contains(part), "{part}: {listed}");
     }
     assert!(!listed.contains(">alice</a>"), "{listed}");
 
     let browser = gui.signed_in(erin);
-    let hosts = page(&browser, "/hosts").await;
+    let hosts = browser.page("/hosts").await;
     assert!(hosts.contains(">web-2</a>") && !hosts.contains(">web-1</a>"), "{hosts}");
-    let shown = page(&root, &format!("/users/{erin}")).await;
+    let shown = root.page(&format!("/users/{erin}")).await;
     for part in ["Erin E.", "see and run", ">oncall</a>", "none was set", "session of"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    let shown = page(&root, &format!("/teams/{oncall}")).await;
+    let shown = root.page(&format!("/teams/{oncall}")).await;
     assert!(shown.contains(">erin</a>") && shown.contains("hosts of web in staging"), "{shown}");
 
     let grant = gui.database.sql("SELECT max(id) FROM grants");
-    let asked = page(&root, &format!("/grants/{grant}/delete")).await;
+    let asked = root.page(&format!("/grants/{grant}/delete")).await;
     assert!(asked.contains("because they are in the team oncall") && asked.contains(">1<"), "{asked}");
-    let taken = press(&root, &format!("/grants/{grant}/delete"), &[("version", "")]).await;
+    let taken = root.send(&format!("/grants/{grant}/delete"), &[("version", "")]).await;
     assert_eq!(taken.status, 303, "{}", taken.text);
     assert_eq!(last_audit(&gui), "root|grant.remove|run for team oncall in staging on web");
-    assert!(!page(&browser, "/hosts").await.contains(">web-2</a>"), "it counts at once");
+    assert!(!browser.page("/hosts").await.contains(">web-2</a>"), "it counts at once");
 
-    let asked = page(&root, &format!("/teams/{oncall}/delete")).await;
+    let asked = root.page(&format!("/teams/{oncall}/delete")).await;
     assert!(asked.contains("Members that leave it"), "{asked}");
     let form = root.form(&format!("/users/{erin}/edit")).await.set("disabled", "yes");
     root.save(form).await;
@@ -153,7 +141,7 @@ async fn two_editors_of_one_team_do_not_overwrite_each_other() {
     let members = "SELECT string_agg(u.name, ',' ORDER BY u.name) FROM teams_members m JOIN users u ON u.id = m.users_id";
     assert_eq!(gui.database.sql(members), "alice,carol");
     let deleted =
-        press(&root, &format!("/teams/{team}/delete"), &[("version", mine.value("version").unwrap())]).await;
+        root.send(&format!("/teams/{team}/delete"), &[("version", mine.value("version").unwrap())]).await;
     assert_eq!(deleted.status, 409, "{}", deleted.text);
 }
 
@@ -166,14 +154,14 @@ async fn nobody_locks_themselves_out() {
     let reason = "That would take from yourself the right to administer everything";
     let delete = async |path: &str| {
         let version = Gui::version(&root.get(&format!("{path}/delete")).await.text);
-        press(&root, &format!("{path}/delete"), &[("version", &version)]).await
+        root.send(&format!("{path}/delete"), &[("version", &version)]).await
     };
     let before = rights(&gui);
     let tries = [
         root.put(&root.form(&edit).await.untick("administrator")).await,
         root.put(&root.form(&edit).await.set("disabled", "yes")).await,
-        press(&root, &format!("/users/{id}/disable"), &[]).await,
-        press(&root, &format!("/grants/{grant}/delete"), &[("version", "")]).await,
+        root.send(&format!("/users/{id}/disable"), &[]).await,
+        root.send(&format!("/grants/{grant}/delete"), &[("version", "")]).await,
         delete(&format!("/users/{id}")).await,
     ];
     for answer in tries {
@@ -213,7 +201,7 @@ async fn two_administrators_who_disable_each_other_leave_one() {
         gui.database.sql("UPDATE users SET disabled = false");
         let browsers = people.map(|id| gui.signed_in(id));
         let both = browsers.into_iter().zip([people[1], people[0]]).map(|(browser, other)| {
-            tokio::spawn(async move { press(&browser, &format!("/users/{other}/disable"), &[]).await })
+            tokio::spawn(async move { browser.send(&format!("/users/{other}/disable"), &[]).await })
         });
         for one in both.collect::<Vec<_>>() {
             one.await.unwrap();
@@ -239,7 +227,7 @@ async fn who_may_not_change_everything_finds_nothing_here() {
     let session = session.lines().next().unwrap();
     for who in [gui.world.alice, gui.world.dave] {
         let browser = gui.signed_in(who);
-        let start = page(&browser, "/").await;
+        let start = browser.page("/").await;
         for entry in ["/users", "/teams", "/grants", "/audit"] {
             assert!(!start.contains(&format!("href=\"{entry}\"")), "the menu has {entry}");
             assert_eq!(browser.get(entry).await.status, 404, "{entry}");
@@ -268,7 +256,7 @@ async fn who_may_not_change_everything_finds_nothing_here() {
             ("/teams/new".to_owned(), vec![("name", "mine"), ("members", "dave")]),
         ];
         for (path, fields) in forms {
-            let answer = press(&browser, path, fields).await;
+            let answer = browser.send(path, fields).await;
             assert_eq!(answer.status, 404, "{path}: {}", answer.text);
         }
     }
@@ -315,16 +303,16 @@ async fn somebody_made_anew_with_an_old_name_inherits_nothing() {
     crate::reading::task(&gui, gui.world.ok).await;
     let path = format!("/users/{}", gui.world.alice);
     let version = Gui::version(&root.get(&format!("{path}/delete")).await.text);
-    let busy = press(&root, &format!("{path}/delete"), &[("version", &version)]).await;
+    let busy = root.send(&format!("{path}/delete"), &[("version", &version)]).await;
     assert_eq!(busy.status, 409);
     assert!(busy.text.contains("One of its tasks waits or runs."), "{}", busy.text);
     gui.database.sql("UPDATE tasks SET state = 'finished', result = 'cancelled', finished_at = now()");
-    let done = press(&root, &format!("{path}/delete"), &[("version", &version)]).await;
+    let done = root.send(&format!("{path}/delete"), &[("version", &version)]).await;
     assert_eq!(done.status, 303, "{}", done.text);
     let again = root.save(root.form("/users/new").await.set("name", "alice")).await;
     assert_ne!(again, gui.world.alice);
     let alice = gui.signed_in(again);
-    let tasks = page(&alice, "/tasks").await;
+    let tasks = alice.page("/tasks").await;
     assert!(tasks.contains("No task"), "{tasks}");
     let left = gui.database.sql(&format!(
         "SELECT (SELECT count(*) FROM grants WHERE users_id = {again}), (SELECT count(*) FROM tasks WHERE users_id = {again})"
@@ -344,7 +332,7 @@ async fn names_are_text_wherever_they_stand() {
     gui.database.sql(&format!("UPDATE sessions SET user_agent = '{name}'"));
     let who = format!("/rights?host=web-1&user={}", "%3Cimg%20src=x%20onerror=alert(1)%3E");
     for path in ["/users", "/teams", "/grants", "/audit", "/account", &format!("/users/{user}"), &who] {
-        let shown = page(&root, path).await;
+        let shown = root.page(path).await;
         assert!(!shown.contains("<img"), "{path}");
         assert!(shown.contains("&#60;img src=x"), "{path}: {shown}");
     }

@@ -1,17 +1,6 @@
 //! Schedules in the browser: made, seen, run at once, switched off and deleted by those who administer everything.
 
-use crate::common::{Answer, Browser, Gui};
-
-async fn press(browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let token = [("csrf_token", browser.csrf_token.as_str())];
-    browser.submit(path, &[&token, fields].concat()).await
-}
-
-async fn page(browser: &Browser, path: &str) -> String {
-    let answer = browser.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-    answer.text
-}
+use crate::common::Gui;
 
 const FORM: [(&str, &str); 12] = [
     ("name", "look at the web"),
@@ -37,9 +26,9 @@ fn form_with(other: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'sta
 async fn a_schedule_is_made_shown_asked_for_and_deleted() {
     let gui = Gui::start();
     let root = gui.signed_in(gui.world.root);
-    assert!(page(&root, "/schedules").await.contains("There is no schedule"));
-    assert!(page(&root, "/schedules/new").await.contains("value=\"UTC\""));
-    let made = press(&root, "/schedules/new", &FORM).await;
+    assert!(root.page("/schedules").await.contains("There is no schedule"));
+    assert!(root.page("/schedules/new").await.contains("value=\"UTC\""));
+    let made = root.send("/schedules/new", &FORM).await;
     assert_eq!(made.status, 303, "{}", made.text);
     let path = made.header("location").to_owned();
     assert_eq!(
@@ -52,19 +41,19 @@ async fn a_schedule_is_made_shown_asked_for_and_deleted() {
             gui.world.root
         )
     );
-    for shown in [page(&root, "/schedules").await, page(&root, &path).await] {
+    for shown in [root.page("/schedules").await, root.page(&path).await] {
         assert!(shown.contains("echo on the hosts of web (os)"), "{shown}");
         assert!(shown.contains("*/5 * * * MON-FRI"), "{shown}");
     }
-    let pressed = press(&root, &format!("{path}/run"), &[]).await;
+    let pressed = root.send(&format!("{path}/run"), &[]).await;
     assert_eq!(pressed.status, 303);
-    assert!(page(&root, &path).await.contains("A run was asked for"));
+    assert!(root.page(&path).await.contains("A run was asked for"));
     assert_eq!(gui.database.sql("SELECT run_requested_by FROM schedules"), "root");
-    assert_eq!(press(&root, &format!("{path}/disable"), &[]).await.status, 303);
-    assert!(page(&root, &path).await.contains("switched off"));
-    assert_eq!(press(&root, &format!("{path}/enable"), &[]).await.status, 303);
+    assert_eq!(root.send(&format!("{path}/disable"), &[]).await.status, 303);
+    assert!(root.page(&path).await.contains("switched off"));
+    assert_eq!(root.send(&format!("{path}/enable"), &[]).await.status, 303);
     assert_eq!(gui.database.sql("SELECT enabled, next_at > now() FROM schedules"), "t|t");
-    assert_eq!(press(&root, &format!("{path}/delete"), &[]).await.header("location"), "/schedules");
+    assert_eq!(root.send(&format!("{path}/delete"), &[]).await.header("location"), "/schedules");
     assert_eq!(root.get(&path).await.status, 404);
     assert_eq!(
         gui.database.sql("SELECT string_agg(action, ' ' ORDER BY id) FROM audit"),
@@ -89,7 +78,7 @@ async fn what_is_wrong_stands_beside_its_field() {
         (form_with(&[("name", "")]), "he name"),
     ];
     for (form, sentence) in cases {
-        let answer = press(&root, "/schedules/new", &form).await;
+        let answer = root.send("/schedules/new", &form).await;
         assert_eq!(answer.status, 400, "{sentence}");
         assert!(answer.text.contains(sentence), "{sentence}: {}", answer.text);
         assert!(
@@ -98,8 +87,8 @@ async fn what_is_wrong_stands_beside_its_field() {
         );
     }
     assert_eq!(gui.database.sql("SELECT count(*) FROM schedules"), "0");
-    assert_eq!(press(&root, "/schedules/new", &FORM).await.status, 303);
-    let again = press(&root, "/schedules/new", &FORM).await;
+    assert_eq!(root.send("/schedules/new", &FORM).await.status, 303);
+    let again = root.send("/schedules/new", &FORM).await;
     assert!(again.text.contains("There is a schedule of that name already"), "{}", again.text);
 }
 
@@ -114,16 +103,16 @@ async fn a_line_of_the_settings_can_be_run_and_not_changed() {
          VALUES ('purge', '2026-11-24 03:37Z', now(), 1, 'exit code 1')",
     );
     let id = gui.database.sql("SELECT id FROM schedules");
-    let shown = page(&root, &format!("/schedules/{id}")).await;
+    let shown = root.page(&format!("/schedules/{id}")).await;
     for wanted in
         ["tasks purge", "A line of settings.ini", "exit code 1", "Warnings", "2026-11-24 03:37:00 UTC"]
     {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     for verb in ["enable", "disable", "delete"] {
-        assert_eq!(press(&root, &format!("/schedules/{id}/{verb}"), &[]).await.status, 404, "{verb}");
+        assert_eq!(root.send(&format!("/schedules/{id}/{verb}"), &[]).await.status, 404, "{verb}");
     }
-    assert_eq!(press(&root, &format!("/schedules/{id}/run"), &[]).await.status, 303);
+    assert_eq!(root.send(&format!("/schedules/{id}/run"), &[]).await.status, 303);
     assert_eq!(gui.database.sql("SELECT run_requested_by, enabled FROM schedules"), "root|t");
 }
 
@@ -131,19 +120,19 @@ async fn a_line_of_the_settings_can_be_run_and_not_changed() {
 async fn only_those_who_administer_everything_find_schedules() {
     let gui = Gui::start();
     let root = gui.signed_in(gui.world.root);
-    assert_eq!(press(&root, "/schedules/new", &FORM).await.status, 303);
+    assert_eq!(root.send("/schedules/new", &FORM).await.status, 303);
     let id = gui.database.sql("SELECT id FROM schedules");
     let alice = gui.signed_in(gui.world.alice);
-    assert!(!page(&alice, "/").await.contains("/schedules"));
+    assert!(!alice.page("/").await.contains("/schedules"));
     for path in ["/schedules".to_owned(), "/schedules/new".to_owned(), format!("/schedules/{id}")] {
         assert_eq!(alice.get(&path).await.status, 404, "{path}");
     }
     for verb in ["run", "enable", "disable", "delete"] {
-        assert_eq!(press(&alice, &format!("/schedules/{id}/{verb}"), &[]).await.status, 404, "{verb}");
+        assert_eq!(alice.send(&format!("/schedules/{id}/{verb}"), &[]).await.status, 404, "{verb}");
     }
-    assert_eq!(press(&alice, "/schedules/new", &form_with(&[("name", "other")])).await.status, 404);
+    assert_eq!(alice.send("/schedules/new", &form_with(&[("name", "other")])).await.status, 404);
     let mut forged = root;
     "x".clone_into(&mut forged.csrf_token);
-    assert_eq!(press(&forged, &format!("/schedules/{id}/run"), &[]).await.status, 403);
+    assert_eq!(forged.send(&format!("/schedules/{id}/run"), &[]).await.status, 403);
     assert_eq!(gui.database.sql("SELECT count(*), max(run_requested_by) FROM schedules"), "1|");
 }

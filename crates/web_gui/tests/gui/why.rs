@@ -1,18 +1,12 @@
 //! Why somebody may or may not do something, and the log of what was done.
 
-use crate::common::{Browser, Gui};
-
-async fn page(browser: &Browser, path: &str) -> String {
-    let answer = browser.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-    answer.text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
+use crate::common::Gui;
 
 #[tokio::test]
 async fn a_person_learns_what_is_missing() {
     let gui = Gui::start();
     let alice = gui.signed_in(gui.world.alice);
-    let shown = page(&alice, "/rights?host=both&handler=slow").await;
+    let shown = alice.page("/rights?host=both&handler=slow").await;
     for part in [
         "alice may not run slow on both.",
         "No grant lets alice run it in staging: it takes one in each environment of the host.",
@@ -22,18 +16,18 @@ async fn a_person_learns_what_is_missing() {
     }
     assert!(!shown.contains("Who may run it here"), "who else is for administrators: {shown}");
     assert!(!shown.contains("carol"), "{shown}");
-    let shown = page(&alice, "/rights?host=web-1&handler=slow").await;
+    let shown = alice.page("/rights?host=web-1&handler=slow").await;
     assert!(shown.contains("alice may run slow on web-1."), "{shown}");
     let bob = gui.signed_in(gui.world.bob);
-    let shown = page(&bob, "/rights?host=web-1&handler=slow").await;
+    let shown = bob.page("/rights?host=web-1&handler=slow").await;
     assert!(shown.contains("bob may not run slow on web-1."), "{shown}");
     assert!(shown.contains("allows only &#39;see&#39;, not &#39;run&#39;"), "a near miss is named: {shown}");
 
-    let hidden = page(&alice, "/rights?host=web-2&handler=slow").await;
-    let unknown = page(&alice, "/rights?host=no-such&handler=slow").await;
+    let hidden = alice.page("/rights?host=web-2&handler=slow").await;
+    let unknown = alice.page("/rights?host=no-such&handler=slow").await;
     assert!(hidden.contains("There is no host &#39;web-2&#39;, or you may not see it."), "{hidden}");
     assert_eq!(hidden.replace("web-2", ""), unknown.replace("no-such", ""), "nobody learns what there is");
-    let other = page(&alice, "/rights?host=web-1&user=bob").await;
+    let other = alice.page("/rights?host=web-1&user=bob").await;
     assert!(other.contains("You may only ask about yourself, not about &#39;bob&#39;."), "{other}");
 }
 
@@ -41,40 +35,40 @@ async fn a_person_learns_what_is_missing() {
 async fn an_administrator_asks_about_anybody() {
     let gui = Gui::start();
     let root = gui.signed_in(gui.world.root);
-    let shown = page(&root, "/rights?user=alice&host=web-1&handler=slow").await;
+    let shown = root.page("/rights?user=alice&host=web-1&handler=slow").await;
     for part in ["alice may run slow on web-1.", "Who may run it here", ">root</a>"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    let shown = page(&root, "/rights?user=bob&host=web-1").await;
+    let shown = root.page("/rights?user=bob&host=web-1").await;
     assert!(shown.contains("bob may see web-1.") && shown.contains("Who may see the host"), "{shown}");
     assert!(shown.contains("handler=danger"), "each handler leads to its own answer: {shown}");
-    let shown = page(&root, "/rights?user=dave&host=web-1&handler=slow").await;
+    let shown = root.page("/rights?user=dave&host=web-1&handler=slow").await;
     assert!(shown.contains("dave has no grant at all"), "{shown}");
     gui.database.sql("UPDATE users SET disabled = true WHERE name = 'alice'");
     gui.database.sql("UPDATE event_handlers SET paused_at = now(), paused_by = 'root', paused_reason = 'it burns' WHERE name = 'slow'");
-    let shown = page(&root, "/rights?user=alice&host=web-1&handler=slow").await;
+    let shown = root.page("/rights?user=alice&host=web-1&handler=slow").await;
     for part in ["alice is disabled", "slow is paused since", "it burns", "alice may not run slow"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     gui.database.sql("UPDATE event_handlers SET enabled = false WHERE name = 'ok'");
-    let shown = page(&root, "/rights?host=web-1&handler=ok").await;
+    let shown = root.page("/rights?host=web-1&handler=ok").await;
     assert!(shown.contains("The handler ok is disabled"), "{shown}");
     gui.database.sql("UPDATE services_members SET dropped = true");
-    let shown = page(&root, "/rights?host=web-1&handler=echo").await;
+    let shown = root.page("/rights?host=web-1&handler=echo").await;
     assert!(shown.contains("The handler echo is not assigned to any service of this host."), "{shown}");
     for (query, complaint) in [
         ("user=nobody&host=web-1", "There is no user &#39;nobody&#39;."),
         ("host=web-1&handler=none", "There is no event handler &#39;none&#39;"),
         ("host=web-1&service=none", "The host has no service &#39;none&#39;."),
     ] {
-        assert!(page(&root, &format!("/rights?{query}")).await.contains(complaint), "{query}");
+        assert!(root.page(&format!("/rights?{query}")).await.contains(complaint), "{query}");
     }
 }
 
 #[tokio::test]
 async fn the_host_page_leads_to_the_answer() {
     let gui = Gui::start();
-    let shown = page(&gui.signed_in(gui.world.bob), &format!("/hosts/{}", gui.world.web_1)).await;
+    let shown = gui.signed_in(gui.world.bob).page(&format!("/hosts/{}", gui.world.web_1)).await;
     assert!(shown.contains("href=\"/rights?host=web-1\""), "{shown}");
 }
 
@@ -90,7 +84,7 @@ async fn the_log_is_searched_by_time_person_action_and_object() {
          INSERT INTO audit (at, actor, identity, action, object) SELECT '2025-06-01', 'many', 'system', 'x.y', n::text FROM generate_series(1, 120) n",
     );
     let objects = async |query: &str| {
-        let shown = page(&root, &format!("/audit?{query}")).await;
+        let shown = root.page(&format!("/audit?{query}")).await;
         ["some\">web-1", "some\">web-restart", "warning\">task.create.refuse"]
             .map(|sign| shown.contains(sign))
     };
@@ -100,7 +94,7 @@ async fn the_log_is_searched_by_time_person_action_and_object() {
     assert_eq!(objects("object=web-").await[..2], [true, true]);
     assert_eq!(objects("object=web-r").await[..2], [false, true]);
     assert_eq!(objects("from=2026-01-02&until=2026-01-02").await[..2], [false, true]);
-    let shown = page(&root, "/audit?action=host.change").await;
+    let shown = root.page("/audit?action=host.change").await;
     assert!(shown.contains("changes") && shown.contains("address"), "{shown}");
 
     let mut path = "/audit?actor=many".to_owned();
