@@ -5,6 +5,7 @@ use crate::auth::Signed;
 use crate::error::{AppError, AppResult};
 use crate::security;
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -97,7 +98,12 @@ impl FromRequest for Reader {
 
 /// Renders a page.
 pub fn html(template: &impl Template) -> AppResult<HttpResponse> {
-    Ok(HttpResponse::Ok().content_type(HTML).body(template.render()?))
+    html_with(StatusCode::OK, template)
+}
+
+/// Renders a page that says why something was not done.
+pub fn html_with(status: StatusCode, template: &impl Template) -> AppResult<HttpResponse> {
+    Ok(HttpResponse::build(status).content_type(HTML).body(template.render()?))
 }
 
 /// Text as one part of a URL's query.

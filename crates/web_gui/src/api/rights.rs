@@ -297,20 +297,14 @@ pub(super) async fn set_password(
     id: web::Path<i64>,
     body: Json<NewPassword>,
 ) -> AppResult<HttpResponse> {
-    // Before anything is hashed for somebody who may not ask for it.
-    rights::administer(&state, signed.clone(), "user.password", |_, _| Ok(())).await?;
-    let hash = match rights::hashed(&state, body.into_inner().password).await? {
-        Ok(hash) => hash,
-        Err(complaints) => return Err(rights::fields(complaints)),
-    };
+    let hash = rights::hashed_for_another(&state, signed.clone(), body.into_inner().password).await?;
+    let hash = hash.map_err(rights::fields)?;
     let set = rights::change(&state, signed, "user.password", move |connection, signed| {
         rights::set_password(connection, signed, *id, &hash)
     })
     .await?;
-    match set {
-        Ok(()) => Ok(HttpResponse::NoContent().finish()),
-        Err(complaints) => Err(rights::fields(complaints)),
-    }
+    set.map_err(rights::fields)?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// `DELETE /users/{id}/sessions`: all of them, but never the one that asks.

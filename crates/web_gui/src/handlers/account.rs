@@ -5,7 +5,7 @@ use crate::auth::sign_in::{self, Client};
 use crate::auth::{Signed, SignedForm};
 use crate::error::{AppError, AppResult};
 use crate::forms;
-use crate::page::{HTML, Page, Reader, When, html};
+use crate::page::{Page, Reader, When, html, html_with};
 use crate::rights::{self, MAX_TOKEN_DAYS, NewToken};
 use crate::state::AppState;
 use actix_web::http::StatusCode;
@@ -371,7 +371,7 @@ async fn refused(
     let (page, idle) = (Page::new(request, Some(&signed), "Your account", "account"), state.web.session_idle);
     let shown = state.run(move |connection| Account::read(connection, page, &signed, idle)).await?;
     let shown = Account { mistakes: Mistakes::of(complaints), token, ..shown };
-    Ok(HttpResponse::build(StatusCode::BAD_REQUEST).content_type(HTML).body(shown.render()?))
+    html_with(StatusCode::BAD_REQUEST, &shown)
 }
 
 #[cfg(test)]

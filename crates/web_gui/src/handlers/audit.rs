@@ -1,6 +1,6 @@
 //! The audit log, for those who may change everything.
 
-use super::tasks::day;
+use super::tasks::{day, span};
 use crate::api::input;
 use crate::error::{AppError, AppResult};
 use crate::page::{self, Page, Reader, When, html};
@@ -8,7 +8,7 @@ use crate::rights;
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use selfservice_core::models::audit::{self, AuditFilter, AuditPlace};
 use serde::Deserialize;
 use serde_json::Value;
@@ -90,14 +90,14 @@ pub struct Filter {
 
 impl Filter {
     fn query(&self) -> AppResult<AuditFilter> {
-        let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+        let (from, until) = span(day("From", &self.from)?, day("Until", &self.until)?);
         let before = Some(self.after.as_str()).filter(|text| !text.is_empty()).map(place).transpose()?;
         Ok(AuditFilter {
             actor: self.actor.trim().to_owned(),
             action: self.action.trim().to_owned(),
             object: self.object.trim().to_owned(),
-            from: day("From", &self.from)?.map(midnight),
-            until: day("Until", &self.until)?.and_then(|day| day.succ_opt()).map(midnight),
+            from,
+            until,
             before,
         })
     }

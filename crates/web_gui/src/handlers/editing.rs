@@ -5,7 +5,7 @@ use crate::auth::{SignedFields, SignedForm};
 use crate::editors::{self, Choices};
 use crate::error::{AppError, AppResult};
 use crate::forms::{self, Control, Fields, Mistake, Section, Suggestions};
-use crate::page::{HTML, Page, Reader, html};
+use crate::page::{Page, Reader, html, html_with};
 use crate::rights;
 use crate::state::AppState;
 use crate::store::{self, Desk, Outcome};
@@ -18,7 +18,7 @@ use selfservice_core::models::visible::Viewer;
 use serde::Deserialize;
 
 /// Fields that every form has besides its own.
-pub(super) const VERSION: &str = "version";
+const VERSION: &str = "version";
 const MORE: &str = "more";
 
 #[derive(Template)]
@@ -78,6 +78,12 @@ impl FormPage {
             suggestions,
             delete_url: None,
         }
+    }
+
+    /// What such a form sent: the page has the field of the version too, and no rows.
+    pub(super) fn plain_fields(mut pairs: Vec<(String, String)>, sections: &[Section]) -> AppResult<Fields> {
+        pairs.retain(|(name, _)| name != VERSION);
+        Fields::of_form(pairs, &forms::known(sections))
     }
 
     /// Whether it has lists, which may need more empty rows.
@@ -171,7 +177,7 @@ pub async fn save(
         }
     };
     let page = form_page(page, noun, id, &choices, shown);
-    Ok(HttpResponse::build(status).content_type(HTML).body(page.render()?))
+    html_with(status, &page)
 }
 
 /// The question before something is deleted: what hangs on it.
@@ -234,7 +240,7 @@ pub async fn delete(
     };
     let (stored, dependants) = facts.ok_or(AppError::NotFound)?;
     let page = delete_page(page, noun, &stored, dependants, Some(obstacle))?;
-    Ok(HttpResponse::Conflict().content_type(HTML).body(page.render()?))
+    html_with(StatusCode::CONFLICT, &page)
 }
 
 /// Gives what a template says to those that have it.

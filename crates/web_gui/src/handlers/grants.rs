@@ -7,7 +7,7 @@ use crate::auth::{SignedFields, SignedForm};
 use crate::editors::{self, Choices, grant as form};
 use crate::error::{AppError, AppResult};
 use crate::forms::{self, Fields};
-use crate::page::{self, HTML, Named, Page, Reader, html};
+use crate::page::{self, Named, Page, Reader, html, html_with};
 use crate::rights;
 use crate::state::AppState;
 use actix_web::http::StatusCode;
@@ -187,10 +187,8 @@ pub async fn give(
     request: HttpRequest,
     fields: SignedFields,
 ) -> AppResult<HttpResponse> {
-    let SignedFields { signed, mut pairs } = fields;
-    // The form has no versions and no rows.
-    pairs.retain(|(name, _)| name != editing::VERSION);
-    let typed = Fields::of_form(pairs, &forms::known(&form::sections()))?;
+    let SignedFields { signed, pairs } = fields;
+    let typed = FormPage::plain_fields(pairs, &form::sections())?;
     let mut complaints = Vec::new();
     let wanted = form::read(&typed, &mut complaints);
     let page = Page::new(&request, Some(&signed), "", "grants");
@@ -208,7 +206,7 @@ pub async fn give(
     .await?;
     let Some((complaints, choices)) = refused else { return Ok(see("/grants")) };
     let page = form_page(page, &choices, &typed, &complaints);
-    Ok(HttpResponse::build(StatusCode::BAD_REQUEST).content_type(HTML).body(page.render()?))
+    html_with(StatusCode::BAD_REQUEST, &page)
 }
 
 fn form_page(mut page: Page, choices: &Choices, typed: &Fields, complaints: &[Complaint]) -> FormPage {
@@ -252,7 +250,7 @@ pub async fn take(
     .await?;
     let Some((complaints, facts)) = refused else { return Ok(see("/grants")) };
     let page = take_page(page, facts, Some(forms::sentences(&complaints)));
-    Ok(HttpResponse::Conflict().content_type(HTML).body(page.render()?))
+    html_with(StatusCode::CONFLICT, &page)
 }
 
 fn facts(connection: &mut PgConnection, id: i64) -> AppResult<(NamedGrant, i64)> {

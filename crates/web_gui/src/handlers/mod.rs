@@ -27,8 +27,10 @@ pub mod users;
 pub mod why;
 
 use crate::api::{self, input};
+use crate::auth::Signed;
 use crate::error::AppResult;
 use crate::page::{self, HostRow, Reader, Variable, cut};
+use crate::rights;
 use crate::state::AppState;
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -65,6 +67,21 @@ struct Paged<T> {
     may_create: bool,
 }
 
+impl<T> Paged<T> {
+    /// `rows` was read one too long.
+    fn new(
+        mut rows: Vec<T>,
+        path: &str,
+        query: String,
+        may_create: bool,
+        name: impl Fn(&T) -> String,
+    ) -> Self {
+        let after = page::cut(&mut rows, name);
+        let next = after.map(|after| page::next_url(path, &[("query", &query)], &after));
+        Self { rows, query, next, may_create }
+    }
+}
+
 /// Reads the page that was asked for of the list at `path`. `load` gets the reader, what to search for and the name to
 /// begin after, and reads [`page::limit`] rows; `name` is the name that the rows are sorted by.
 async fn paged<T: Send + 'static>(
@@ -76,16 +93,29 @@ async fn paged<T: Send + 'static>(
     name: impl Fn(&T) -> String,
 ) -> AppResult<Paged<T>> {
     let (signed, query) = (reader.signed.clone(), asked.query.clone());
-    let (mut rows, may_create) = state
+    let (rows, may_create) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
             let viewer = Viewer::new(signed.user.id, &access);
             Ok((load(connection, viewer, &asked)?, access.is_admin()))
         })
         .await?;
-    let after = page::cut(&mut rows, name);
-    let next = after.map(|after| page::next_url(path, &[("query", &query)], &after));
-    Ok(Paged { rows, query, next, may_create })
+    Ok(Paged::new(rows, path, query, may_create, name))
+}
+
+/// The same of a list for those who administer everything; for others there is none.
+async fn paged_for_administrators<T: Send + 'static>(
+    state: &AppState,
+    reader: &Reader,
+    path: &str,
+    asked: List,
+    load: impl FnOnce(&mut PgConnection, &List) -> Result<Vec<T>, QueryError> + Send + 'static,
+    name: impl Fn(&T) -> String,
+) -> AppResult<Paged<T>> {
+    let query = asked.query.clone();
+    let read = move |connection: &mut PgConnection, _: &Signed| Ok(load(connection, &asked)?);
+    let rows = rights::read(state, reader.signed.clone(), read).await?;
+    Ok(Paged::new(rows, path, query, true, name))
 }
 
 /// The rows of a list of hosts that was read one too long, and the name where the next page begins.

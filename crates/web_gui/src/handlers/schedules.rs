@@ -1,12 +1,12 @@
 //! Schedules: what runs by itself, when, and what came of it. For those who administer everything.
 
-use super::editing::{self, FormPage, SuggestedForm};
+use super::editing::{FormPage, SuggestedForm};
 use super::see;
 use crate::auth::{SignedFields, SignedForm};
 use crate::editors::{Choices, schedule as form};
 use crate::error::{AppError, AppResult};
-use crate::forms::{self, Fields};
-use crate::page::{self, HTML, Page, Reader, When, html};
+use crate::forms::Fields;
+use crate::page::{self, Page, Reader, When, html, html_with};
 use crate::rights;
 use crate::state::AppState;
 use actix_web::http::StatusCode;
@@ -50,18 +50,17 @@ struct Row {
 }
 
 impl Row {
-    fn read(connection: &mut PgConnection, schedule: Schedule) -> AppResult<Self> {
-        let last = ScheduleRun::recent(connection, &schedule.run_name(), 1)?.pop();
+    fn new(schedule: Schedule, target: Target, last: Option<ScheduleRun>) -> Self {
         let next_at = match schedule.source {
             Source::Gui => schedule.next_at.filter(|_| schedule.enabled),
             // The schedulers keep the times of their lines to themselves.
             Source::Settings => Rule::of(&schedule).ok().and_then(|rule| rule.next_at(Utc::now())),
         };
         let what = match schedule.source {
-            Source::Gui => in_words(schedule.target(connection)?),
+            Source::Gui => in_words(target),
             Source::Settings => schedule.command.join(" "),
         };
-        Ok(Self {
+        Self {
             id: schedule.id,
             name: schedule.name,
             from_settings: schedule.source == Source::Settings,
@@ -72,7 +71,7 @@ impl Row {
             next_at: next_at.map(When::from),
             asked: schedule.run_requested_at.is_some(),
             last: last.map(RunRow::from),
-        })
+        }
     }
 }
 
@@ -134,7 +133,11 @@ pub async fn list(
     let (schedules, after) = rights::read(&state, reader.signed.clone(), move |connection, _| {
         let mut found = Schedule::page(connection, &after, page::limit())?;
         let after = page::cut(&mut found, |schedule| schedule.name.clone());
-        let rows = found.into_iter().map(|schedule| Row::read(connection, schedule));
+        let rows = found.into_iter().map(|schedule| {
+            let target = schedule.target(connection)?;
+            let last = ScheduleRun::recent(connection, &schedule.run_name(), 1)?.pop();
+            Ok(Row::new(schedule, target, last))
+        });
         Ok((rows.collect::<AppResult<Vec<_>>>()?, after))
     })
     .await?;
@@ -165,9 +168,10 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
     let id = id.into_inner();
     let (schedule, row, user, runs) = rights::read(&state, reader.signed.clone(), move |connection, _| {
         let schedule = find(connection, id)?;
-        let user = schedule.target(connection)?.user;
+        let target = schedule.target(connection)?;
         let runs = ScheduleRun::recent(connection, &schedule.run_name(), RUNS)?;
-        let row = Row::read(connection, schedule.clone())?;
+        let user = target.user.clone();
+        let row = Row::new(schedule.clone(), target, runs.first().cloned());
         Ok((schedule, row, user, runs))
     })
     .await?;
@@ -220,9 +224,8 @@ pub async fn make(
     request: HttpRequest,
     fields: SignedFields,
 ) -> AppResult<HttpResponse> {
-    let SignedFields { signed, mut pairs } = fields;
-    pairs.retain(|(name, _)| name != editing::VERSION);
-    let typed = Fields::of_form(pairs, &forms::known(&form::sections()))?;
+    let SignedFields { signed, pairs } = fields;
+    let typed = FormPage::plain_fields(pairs, &form::sections())?;
     let mut complaints = Vec::new();
     let draft = form::read(&typed, &mut complaints);
     let page = Page::new(&request, Some(&signed), "", "schedules");
@@ -240,7 +243,7 @@ pub async fn make(
         Ok(id) => Ok(see(&format!("/schedules/{id}"))),
         Err((complaints, choices)) => {
             let page = form_page(page, &choices, &typed, &complaints);
-            Ok(HttpResponse::build(StatusCode::BAD_REQUEST).content_type(HTML).body(page.render()?))
+            html_with(StatusCode::BAD_REQUEST, &page)
         }
     }
 }

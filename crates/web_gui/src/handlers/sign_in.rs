@@ -3,7 +3,7 @@
 use crate::auth::SignedForm;
 use crate::auth::sign_in::{self, Client, SignedIn};
 use crate::error::{AppError, AppResult};
-use crate::page::{HTML, Page, html};
+use crate::page::{Page, html, html_with};
 use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -131,7 +131,7 @@ fn welcome(state: &AppState, signed_in: &SignedIn, next: &str) -> HttpResponse {
 
 /// A form with the reason, under the refusal's status.
 fn refused(page: &impl Template, error: &AppError) -> AppResult<HttpResponse> {
-    Ok(HttpResponse::build(error.problem().status).content_type(HTML).body(page.render()?))
+    html_with(error.problem().status, &page)
 }
 
 /// `next` where it is the address of a page of ours, else the start page.

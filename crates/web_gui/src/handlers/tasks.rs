@@ -126,10 +126,10 @@ impl TaskFilter {
         let (from, until) = (day("From", &self.from)?, day("Until", &self.until)?);
         if from.is_some() || until.is_some() {
             let words = [from.map(|day| format!("from {day}")), until.map(|day| format!("until {day}"))];
-            let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+            let (from, until) = span(from, until);
             return Ok(Range {
-                from: from.map(midnight),
-                until: until.and_then(|day| day.succ_opt()).map(midnight),
+                from,
+                until,
                 words: format!("{} (UTC)", words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
             });
         }
@@ -186,6 +186,15 @@ fn given(text: &str) -> Option<String> {
 pub(super) fn day(name: &str, text: &str) -> AppResult<Option<NaiveDate>> {
     let day = given(text).map(|text| NaiveDate::parse_from_str(&text, "%Y-%m-%d")).transpose();
     day.map_err(|_| AppError::BadRequest(format!("{name}: '{text}' is no day. Write it like 2026-11-24.")))
+}
+
+/// From the beginning of the first day to the end of the last one, UTC.
+pub(super) fn span(
+    first: Option<NaiveDate>,
+    last: Option<NaiveDate>,
+) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    (first.map(midnight), last.and_then(|day| day.succ_opt()).map(midnight))
 }
 
 /// Tasks on hosts that the reader sees, newest first.

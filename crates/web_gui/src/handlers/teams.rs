@@ -1,7 +1,7 @@
 //! Teams: users who share grants.
 
 use super::grants::GrantRow;
-use super::{List, paged};
+use super::{List, paged_for_administrators};
 use crate::error::{AppError, AppResult};
 use crate::page::{self, Named, Page, Reader, html, url};
 use crate::rights;
@@ -27,11 +27,11 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let load = |connection: &mut PgConnection, _, asked: &List| {
+    let load = |connection: &mut PgConnection, asked: &List| {
         ListedTeam::page(connection, &asked.query, &asked.after, page::limit())
     };
-    rights::read(&state, reader.signed.clone(), |_, _| Ok(())).await?;
-    let listed = paged(&state, &reader, "/teams", asked.into_inner(), load, |team| team.name.clone()).await?;
+    let name = |team: &ListedTeam| team.name.clone();
+    let listed = paged_for_administrators(&state, &reader, "/teams", asked.into_inner(), load, name).await?;
     html(&TeamList {
         page: reader.page("Teams", "teams"),
         query: listed.query,

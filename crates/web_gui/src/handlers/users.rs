@@ -2,11 +2,11 @@
 
 use super::account::{SessionRow, TokenRow};
 use super::grants::GrantRow;
-use super::{List, paged, see};
+use super::{List, paged_for_administrators, see};
 use crate::auth::SignedForm;
 use crate::error::{AppError, AppResult};
 use crate::forms;
-use crate::page::{self, HTML, Named, Page, Reader, When, html, url};
+use crate::page::{self, Named, Page, Reader, When, html, html_with, url};
 use crate::rights;
 use crate::state::AppState;
 use actix_web::http::StatusCode;
@@ -64,11 +64,11 @@ pub async fn list(
     reader: Reader,
     asked: web::Query<List>,
 ) -> AppResult<HttpResponse> {
-    let load = |connection: &mut PgConnection, _, asked: &List| {
+    let load = |connection: &mut PgConnection, asked: &List| {
         ListedUser::page(connection, &asked.query, &asked.after, page::limit())
     };
-    rights::read(&state, reader.signed.clone(), |_, _| Ok(())).await?;
-    let listed = paged(&state, &reader, "/users", asked.into_inner(), load, |user| user.name.clone()).await?;
+    let name = |user: &ListedUser| user.name.clone();
+    let listed = paged_for_administrators(&state, &reader, "/users", asked.into_inner(), load, name).await?;
     html(&UserList {
         page: reader.page("Users", "users"),
         query: listed.query,
@@ -209,9 +209,7 @@ pub async fn set_password(
     let SignedForm { signed, fields } = form;
     let (id, idle) = (id.into_inner(), state.web.session_idle);
     let page = Page::new(&request, Some(&signed), "", "users");
-    // Before anything is hashed for somebody who may not ask for it.
-    rights::administer(&state, signed.clone(), "user.password", |_, _| Ok(())).await?;
-    let hash = rights::hashed(&state, fields.password).await?;
+    let hash = rights::hashed_for_another(&state, signed.clone(), fields.password).await?;
     let refused = rights::change(&state, signed, "user.password", move |connection, signed| {
         let done = match hash {
             Ok(hash) => rights::set_password(connection, signed, id, &hash)?,
@@ -228,7 +226,7 @@ pub async fn set_password(
 fn answer(refused: Option<UserShow>, status: StatusCode, id: i64) -> AppResult<HttpResponse> {
     match refused {
         None => Ok(see(&format!("/users/{id}"))),
-        Some(page) => Ok(HttpResponse::build(status).content_type(HTML).body(page.render()?)),
+        Some(page) => html_with(status, &page),
     }
 }
 
