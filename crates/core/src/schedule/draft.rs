@@ -74,12 +74,14 @@ impl Draft {
                 wrong(field, format!("{what} must be from {} to {}", allowed.start(), allowed.end()));
             }
         }
+        // PostgreSQL takes no NUL, and no name has one.
+        let named = |name: &str| !name.contains('\0');
         let ids = TargetIds::find(
             connection,
-            self.host.as_deref(),
-            self.hostgroup.as_deref(),
-            &self.service,
-            &self.handler,
+            self.host.as_deref().filter(|name| named(name)),
+            self.hostgroup.as_deref().filter(|name| named(name)),
+            Some(self.service.as_str()).filter(|name| named(name)).unwrap_or_default(),
+            Some(self.handler.as_str()).filter(|name| named(name)).unwrap_or_default(),
         )?;
         let named = [
             ("host", "host", self.host.as_deref(), ids.hosts_id),
@@ -90,7 +92,7 @@ impl Draft {
         for (field, what, name, id) in named {
             match (name, id) {
                 (Some(""), None) => wrong(field, format!("name the {what}")),
-                (Some(name), None) => wrong(field, format!("there is no {what} '{name}'")),
+                (Some(name), None) => wrong(field, format!("there is no {what} '{}'", name.escape_debug())),
                 _ => {}
             }
         }

@@ -98,17 +98,18 @@ pub fn reason(given: Option<String>) -> Result<Option<String>, AppError> {
     let Some(text) = given.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
+    reason_rule(&text).map_err(|rule| AppError::BadRequest(format!("The reason {rule}.")))?;
+    Ok(Some(text))
+}
+
+/// The rule that a reason breaks.
+pub fn reason_rule(text: &str) -> Result<(), String> {
     if text.chars().count() > MAX_REASON {
-        return Err(AppError::BadRequest(format!(
-            "The reason must not be longer than {MAX_REASON} characters."
-        )));
+        return Err(format!("must not be longer than {MAX_REASON} characters"));
     }
     let misleading = |c: char| selfservice_core::names::is_invisible(c) && !matches!(c, '\n' | '\t');
     match text.chars().find(|c| misleading(*c)) {
-        None => Ok(Some(text)),
-        Some(character) => Err(AppError::BadRequest(format!(
-            "The reason must not contain the character U+{:04X}.",
-            u32::from(character)
-        ))),
+        None => Ok(()),
+        Some(character) => Err(format!("must not contain the character U+{:04X}", u32::from(character))),
     }
 }

@@ -1,6 +1,7 @@
 //! The form of a schedule.
 
 use super::lists;
+use crate::api::input;
 use crate::forms::{Field, Fields, Section};
 use selfservice_core::models::inventory::Complaint;
 use selfservice_core::models::schedules::{Missed, Overlap};
@@ -78,6 +79,14 @@ pub fn empty() -> Fields {
 /// The schedule that a form holds; what cannot be read is complained about and replaced by something harmless.
 pub fn read(fields: &Fields, complaints: &mut Vec<Complaint>) -> Draft {
     let given = |name: &str| Some(fields.text(name)).filter(|text| !text.is_empty());
+    let reason = given("reason");
+    if let Some(Err(rule)) = reason.as_deref().map(input::reason_rule) {
+        complaints.push(Complaint::new("reason", format!("the reason {rule}")));
+    }
+    // PostgreSQL takes no NUL, and no argument of a program can hold one.
+    if fields.raw("parameters").contains('\0') {
+        complaints.push(Complaint::new("parameters", "the parameters must not contain a NUL character"));
+    }
     let mut number = |name: &'static str| {
         fields.text(name).parse().unwrap_or_else(|_| {
             complaints.push(Complaint::new(name, "this must be a whole number"));
@@ -102,7 +111,7 @@ pub fn read(fields: &Fields, complaints: &mut Vec<Complaint>) -> Draft {
         service: fields.text("service"),
         handler: fields.text("handler"),
         parameters: parameters(fields.raw("parameters"), complaints),
-        reason: given("reason"),
+        reason,
         missed,
         most_missed,
         jitter_seconds,

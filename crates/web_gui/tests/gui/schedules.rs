@@ -1,6 +1,7 @@
 //! Schedules in the browser: made, seen, run at once, switched off and deleted by those who administer everything.
 
 use crate::common::Gui;
+use std::sync::LazyLock;
 
 const FORM: [(&str, &str); 12] = [
     ("name", "look at the web"),
@@ -16,6 +17,8 @@ const FORM: [(&str, &str); 12] = [
     ("jitter_seconds", "30"),
     ("overlap", "allow"),
 ];
+
+static LONG: LazyLock<String> = LazyLock::new(|| "x".repeat(1001));
 
 fn form_with(other: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let kept = FORM.iter().filter(|(name, _)| other.iter().all(|(changed, _)| changed != name));
@@ -76,6 +79,12 @@ async fn what_is_wrong_stands_beside_its_field() {
         (form_with(&[("parameters", "nothing")]), "must be: name = value"),
         (form_with(&[("missed", "never")]), "is not one of skip, once, all"),
         (form_with(&[("name", "")]), "he name"),
+        (form_with(&[("hostgroup", "web\0")]), "There is no host group &#39;web\\0&#39;"),
+        (form_with(&[("service", "o\0s")]), "There is no service &#39;o\\0s&#39;"),
+        (form_with(&[("handler", "\0x")]), "There is no event handler &#39;\\0x&#39;"),
+        (form_with(&[("parameters", "text=a\0")]), "must not contain a NUL character"),
+        (form_with(&[("reason", "a\u{202e}b")]), "must not contain the character U+202E"),
+        (form_with(&[("reason", &LONG)]), "must not be longer than 1000 characters"),
     ];
     for (form, sentence) in cases {
         let answer = root.send("/schedules/new", &form).await;
