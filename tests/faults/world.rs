@@ -20,6 +20,10 @@ use test_support::{Fault as NetworkFault, FaultyProxy, FreePort, eventually, pro
 /// The leases of all worlds: as short as the settings allow.
 pub const LEASE: Duration = Duration::from_secs(2);
 
+/// Lets every handler run again that was paused.
+const RESUME: &str = "UPDATE event_handlers SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, \
+                      resumed_at = clock_timestamp() WHERE paused_at IS NOT NULL";
+
 /// What a world is made of.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -167,6 +171,19 @@ impl World {
         failpoint::has_acted(&self.points, point)
     }
 
+    /// Waits until an armed point has acted. The losses of earlier deaths are noticed when their leases end, and may pause
+    /// every handler while somebody waits here; then no task would pass the point.
+    pub fn await_act(&self, point: &str) {
+        let mut last = Instant::now();
+        eventually(&format!("{point} has acted"), || {
+            if last.elapsed() > LEASE / 4 {
+                self.resume_handlers();
+                last = Instant::now();
+            }
+            self.has_acted(point).then_some(())
+        });
+    }
+
     /// Points that acted.
     pub fn acted(&self) -> BTreeSet<String> {
         let files = fs::read_dir(&self.points).unwrap().flatten();
@@ -192,10 +209,8 @@ impl World {
 
     /// A handler is paused when its runs are lost again and again, which they are here. An administrator resumes it.
     pub fn resume_handlers(&self) {
-        let resume = "UPDATE event_handlers SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, \
-                      resumed_at = clock_timestamp() WHERE paused_at IS NOT NULL";
         // Where the server is away, the next call does it.
-        let _ = self.server.try_sql(resume);
+        let _ = self.server.try_sql(RESUME);
     }
 
     /// What the server has logged.
@@ -220,10 +235,12 @@ impl World {
         });
     }
 
-    /// Waits until no task is queued or runs; false after `limit`.
+    /// Waits until no task is queued or runs; false after `limit`. What waits for a paused handler is let go.
     pub fn drained(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        while self.server.sql("SELECT count(*) FROM tasks WHERE state <> 'finished'") != "0" {
+        let left =
+            format!("WITH resumed AS ({RESUME}) SELECT count(*) FROM tasks WHERE state <> 'finished'");
+        while self.server.sql(&left) != "0" {
             if Instant::now() > deadline {
                 return false;
             }

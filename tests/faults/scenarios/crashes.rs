@@ -19,7 +19,7 @@ fn die_at_each(world: &World, desk: &Desk<'_>, points: &[&str]) {
         for handler in [Handler::Prints, Handler::Quick, Handler::Stubborn] {
             desk.ask(handler);
         }
-        eventually(&format!("{point} has acted"), || world.has_acted(point).then_some(()));
+        world.await_act(point);
         world.resume_handlers();
     }
     world.heal();
@@ -53,7 +53,7 @@ pub fn a_stopping_manager_dies_at_each_of_its_points() {
         world.arm(point, Action::Kill, 1);
         desk.ask(Handler::Sleeps);
         world.daemons("manager").iter().for_each(|manager| manager.signal(Signal::SIGTERM));
-        eventually(&format!("{point} has acted"), || world.has_acted(point).then_some(()));
+        world.await_act(point);
     }
     model::check(&world, &desk).assert_kept();
 }
@@ -63,7 +63,7 @@ pub fn a_scheduler_dies_at_each_of_its_points() {
     let desk = Desk::new(&world);
     desk.ask(Handler::Quick);
     world.arm("in_rescue", Action::Kill, 1);
-    eventually("the scheduler died in its routine", || world.has_acted("in_rescue").then_some(()));
+    world.await_act("in_rescue");
     eventually("it was started again", || (world.daemons("schedulerd")[0].starts() > 1).then_some(()));
     model::check(&world, &desk).assert_kept();
 }
@@ -125,7 +125,7 @@ pub fn a_manager_dies_at_each_of_its_spool_points() {
         network.set(NetworkFault::Refuse);
         eventually("the spool is used", || (world.spooled() > 0 || world.has_acted(point)).then_some(()));
         network.set(NetworkFault::Pass);
-        eventually(&format!("{point} has acted"), || world.has_acted(point).then_some(()));
+        world.await_act(point);
     }
     world.heal();
     let next = desk.ask(Handler::Quick);

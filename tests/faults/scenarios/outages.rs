@@ -85,7 +85,7 @@ pub fn a_spool_that_cannot_be_written_once_loses_nothing() {
     eventually("it runs", || world.witness.sworn().contains_key(&task).then_some(()));
     world.arm("in_spool_write", Action::Error, 1);
     network.set(Fault::Refuse);
-    eventually("the disk is full", || world.has_acted("in_spool_write").then_some(()));
+    world.await_act("in_spool_write");
     eventually("the spool is used", || (world.spooled() > 0).then_some(()));
     network.set(Fault::Pass);
     let findings = model::check(&world, &desk);
