@@ -238,8 +238,7 @@ impl World {
     /// Waits until no task is queued or runs; false after `limit`. What waits for a paused handler is let go.
     pub fn drained(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        let left =
-            format!("WITH resumed AS ({RESUME}) SELECT count(*) FROM tasks WHERE state <> 'finished'");
+        let left = format!("WITH resumed AS ({RESUME}) SELECT count(*) FROM tasks WHERE state <> 'finished'");
         while self.server.sql(&left) != "0" {
             if Instant::now() > deadline {
                 return false;

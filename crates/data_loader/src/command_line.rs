@@ -1,7 +1,8 @@
 //! What the programs that load have in common: their options, what they print, and how they end.
 
-use crate::document::Document;
+use crate::document::Take;
 use crate::load::{LoadError, Mode, Options, load};
+use crate::problem::Problem;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use selfservice_core::config::{LoadSettings, MacroFile};
@@ -58,16 +59,18 @@ pub struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Loads what was read and prints the report, or what is wrong.
-    pub fn run(
+    /// Loads what `read` gives away and prints the report, or what is wrong.
+    pub fn run<R>(
         self,
         pool: &Pool,
         settings: &LoadSettings,
         macros: &MacroFile,
-        document: Result<Document, LoadError>,
+        read: R,
         progress: &ProgressBar,
-    ) -> anyhow::Result<Conclusion> {
-        progress.set_message("writing to the database");
+    ) -> anyhow::Result<Conclusion>
+    where
+        R: FnOnce(&mut Take<'_>) -> Result<(), Vec<Problem>> + Send,
+    {
         let flags = self.flags;
         let options = Options {
             mode: self.mode,
@@ -78,7 +81,17 @@ impl Load<'_> {
             allow_shrink: flags.allow_shrink,
             take_over: flags.take_over,
         };
-        let loaded = document.and_then(|document| load(pool, settings, macros, document, &options));
+        let loaded = load(
+            pool,
+            settings,
+            macros,
+            |take| {
+                let read = read(take);
+                progress.set_message("writing to the database");
+                read
+            },
+            &options,
+        );
         progress.finish_and_clear();
         if let Some(path) = &flags.report {
             let json = serde_json::to_vec_pretty(&as_json(self.mode, &loaded))?;

@@ -2,9 +2,10 @@
 
 use crate::problem::Problem;
 use selfservice_core::models::inventory::{
-    Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team,
+    Environment, EventHandler, Grant, Host, Hostgroup, Noun, Service, Team,
 };
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,11 +42,79 @@ pub struct Found<T> {
     pub place: Place,
 }
 
-/// Everything that was read, from one file or several.
+/// One object of any kind.
+#[derive(Debug, Clone)]
+pub enum Object {
+    /// An environment.
+    Environment(Environment),
+    /// A host group.
+    Hostgroup(Hostgroup),
+    /// A service.
+    Service(Service),
+    /// An event handler.
+    EventHandler(EventHandler),
+    /// A host.
+    Host(Box<Host>),
+    /// A team.
+    Team(Team),
+    /// A grant.
+    Grant(Grant),
+}
+
+impl Object {
+    /// What it is.
+    pub fn noun(&self) -> Noun {
+        match self {
+            Self::Environment(_) => Noun::Environment,
+            Self::Hostgroup(_) => Noun::Hostgroup,
+            Self::Service(_) => Noun::Service,
+            Self::EventHandler(_) => Noun::EventHandler,
+            Self::Host(_) => Noun::Host,
+            Self::Team(_) => Noun::Team,
+            Self::Grant(_) => Noun::Grant,
+        }
+    }
+
+    /// Its name; a grant has none.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Environment(row) => Some(&row.name),
+            Self::Hostgroup(row) => Some(&row.name),
+            Self::Service(row) => Some(&row.name),
+            Self::EventHandler(row) => Some(&row.name),
+            Self::Host(row) => Some(&row.name),
+            Self::Team(row) => Some(&row.name),
+            Self::Grant(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{} '{name}'", self.noun()),
+            None => write!(f, "a {}", self.noun()),
+        }
+    }
+}
+
+/// What a source says, piece by piece as it is read.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// The source that the file names.
+    Source(Found<String>),
+    /// An object.
+    Object(Found<Object>),
+    /// Something that is passed over, and why.
+    Warning(Problem),
+}
+
+/// Gets what is read. [`ControlFlow::Break`]: nobody wants the rest.
+pub type Take<'a> = dyn FnMut(Item) -> ControlFlow<()> + 'a;
+
+/// What was gathered of a source, where its objects are spoken of in several places.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
-    /// The source that the file names.
-    pub source: Option<Found<String>>,
     /// Environments.
     pub environments: Vec<Found<Environment>>,
     /// Host groups.
@@ -56,57 +125,24 @@ pub struct Document {
     pub event_handlers: Vec<Found<EventHandler>>,
     /// Hosts.
     pub hosts: Vec<Found<Host>>,
-    /// Teams.
-    pub teams: Vec<Found<Team>>,
-    /// Grants.
-    pub grants: Vec<Found<Grant>>,
     /// What is passed over, and why.
     pub warnings: Vec<Problem>,
 }
 
 impl Document {
-    /// Adds what another file brought.
-    ///
-    /// # Errors
-    /// It names another source.
-    pub fn append(&mut self, mut other: Self) -> Result<(), Problem> {
-        if let (Some(own), Some(others)) = (&self.source, &other.source)
-            && own.row != others.row
-        {
-            let message = format!(
-                "the source is '{}' here and '{}' at {}; load them one after the other",
-                others.row, own.row, own.place
-            );
-            return Err(Problem::new(&others.place, message));
-        }
-        self.source = self.source.take().or(other.source);
-        self.environments.append(&mut other.environments);
-        self.hostgroups.append(&mut other.hostgroups);
-        self.services.append(&mut other.services);
-        self.event_handlers.append(&mut other.event_handlers);
-        self.hosts.append(&mut other.hosts);
-        self.teams.append(&mut other.teams);
-        self.grants.append(&mut other.grants);
-        self.warnings.append(&mut other.warnings);
-        Ok(())
-    }
-
-    /// The objects without their places.
-    pub(crate) fn into_inventory(self) -> Inventory {
-        let mut inventory = Inventory {
-            environments: rows(self.environments),
-            hostgroups: rows(self.hostgroups),
-            services: rows(self.services),
-            event_handlers: rows(self.event_handlers),
-            hosts: rows(self.hosts),
-            teams: rows(self.teams),
-            grants: rows(self.grants),
-        };
-        inventory.normalise();
-        inventory
+    /// Gives everything away.
+    pub fn give(self, take: &mut Take<'_>) -> ControlFlow<()> {
+        give(self.environments, Object::Environment, take)?;
+        give(self.event_handlers, Object::EventHandler, take)?;
+        give(self.services, Object::Service, take)?;
+        give(self.hostgroups, Object::Hostgroup, take)?;
+        give(self.hosts, |host| Object::Host(Box::new(host)), take)?;
+        self.warnings.into_iter().try_for_each(|warning| take(Item::Warning(warning)))
     }
 }
 
-fn rows<T>(found: Vec<Found<T>>) -> Vec<T> {
-    found.into_iter().map(|found| found.row).collect()
+fn give<T>(found: Vec<Found<T>>, object: impl Fn(T) -> Object, take: &mut Take<'_>) -> ControlFlow<()> {
+    found
+        .into_iter()
+        .try_for_each(|Found { row, place }| take(Item::Object(Found { row: object(row), place })))
 }

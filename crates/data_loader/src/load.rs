@@ -1,13 +1,16 @@
 //! A load from what was read to the database, in one transaction.
 
-use crate::document::{Document, Place};
+use crate::document::{Item, Take};
+use crate::intake::{Intake, Taken};
 use crate::problem::Problem;
 use crate::report::Report;
-use crate::validate;
-use selfservice_core::config::{LoadSettings, MacroFile, SOURCE_NAME, is_source_name};
+use selfservice_core::config::{LoadSettings, MacroFile};
 use selfservice_core::db::{DbError, PgConnection, Pool, QueryError};
 use selfservice_core::models::audit::NewAudit;
 use selfservice_core::models::inventory::{self, Changes, Load, Source};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, ScopedJoinHandle};
 
 /// What to do with the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,39 +84,34 @@ impl From<QueryError> for Stop {
     }
 }
 
-/// Loads `document`: all of it or, where anything is wrong, nothing.
-pub fn load(
+/// So many items go from the thread that reads to the one that writes at once.
+const BATCH: usize = 1000;
+/// So many batches may wait there.
+const WAITING: usize = 4;
+
+/// Loads what `read` gives away: all of it or, where anything is wrong, nothing. It is read in a thread of its own, while
+/// what came before is checked and written; neither holds more than a few thousand objects at once.
+pub fn load<R>(
     pool: &Pool,
     settings: &LoadSettings,
     macros: &MacroFile,
-    mut document: Document,
+    read: R,
     options: &Options<'_>,
-) -> Result<Report, LoadError> {
-    let source = source(settings, &document, options)?;
-    let done = pool.transaction(|connection| {
-        let findings = validate::check(connection, &document, macros)?;
-        if !findings.problems.is_empty() {
-            return Err(Stop::done(Err(LoadError::Refused(findings.problems))));
+) -> Result<Report, LoadError>
+where
+    R: FnOnce(&mut Take<'_>) -> Result<(), Vec<Problem>> + Send,
+{
+    let done = thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING);
+        let reading = Reading { thread: scope.spawn(move || read_to(&sender, read)), receiver };
+        // No connection is kept waiting for a server or a program that is asked.
+        match reading.receiver.recv() {
+            Ok(first) => pool.transaction(|connection| {
+                let report = write(connection, settings, macros, options, reading, first)?;
+                if options.mode == Mode::Plan { Err(Stop::done(Ok(report))) } else { Ok(report) }
+            }),
+            Err(_) => Err(Stop::done(Err(LoadError::Refused(reading.end().err().unwrap_or_default())))),
         }
-        let load = Load {
-            source: Source::ranked(&source, &settings.ranking, options.take_over),
-            author: options.program,
-            prune: options.prune,
-        };
-        let warnings = [std::mem::take(&mut document.warnings), findings.warnings].concat();
-        let changes = inventory::load(connection, &document.into_inventory(), &load)?;
-        let shrinks = shrinks(&changes, settings.max_shrink_percent, options.prune);
-        let report = Report { source, changes, warnings, prune: options.prune };
-        if !options.allow_shrink && !shrinks.is_empty() {
-            return Err(Stop::done(Err(LoadError::Shrinks { shrinks, report: Box::new(report) })));
-        }
-        if options.mode == Mode::Plan {
-            return Err(Stop::done(Ok(report)));
-        }
-        if !report.is_unchanged() {
-            audit(connection, options, &report)?;
-        }
-        Ok(report)
     });
     match done {
         Ok(report) => Ok(report),
@@ -122,20 +120,77 @@ pub fn load(
     }
 }
 
-/// The name on the command line counts before the files', and that before the settings'.
-fn source(settings: &LoadSettings, document: &Document, options: &Options<'_>) -> Result<String, LoadError> {
-    let (name, place) = match (options.source, &document.source) {
-        (Some(name), _) => {
-            (name, Place { file: std::path::Path::new("--source").into(), line: 0, entry: None })
+/// Lets `read` give its items to another thread, and the last of them only where all went well.
+fn read_to<R>(sender: &SyncSender<Vec<Item>>, read: R) -> Result<(), Vec<Problem>>
+where
+    R: FnOnce(&mut Take<'_>) -> Result<(), Vec<Problem>>,
+{
+    let mut batch = Vec::new();
+    read(&mut |item| {
+        batch.push(item);
+        if batch.len() < BATCH {
+            return ControlFlow::Continue(());
         }
-        (None, Some(found)) => (found.row.as_str(), found.place.clone()),
-        (None, None) => return Ok(settings.source.clone()),
-    };
-    if is_source_name(name) {
-        return Ok(name.to_owned());
+        sender.send(std::mem::take(&mut batch)).map_or(ControlFlow::Break(()), ControlFlow::Continue)
+    })?;
+    // Who listens no more knows why.
+    let _ = sender.send(batch);
+    Ok(())
+}
+
+/// The thread that reads.
+struct Reading<'scope> {
+    receiver: Receiver<Vec<Item>>,
+    thread: ScopedJoinHandle<'scope, Result<(), Vec<Problem>>>,
+}
+
+impl Reading<'_> {
+    /// Wants no more, and tells how the reading went.
+    fn end(self) -> Result<(), Vec<Problem>> {
+        drop(self.receiver);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
-    let message = format!("the source '{}' is wrong: must be {SOURCE_NAME}", name.escape_debug());
-    Err(LoadError::Refused(vec![Problem::new(&place, message)]))
+}
+
+fn write(
+    connection: &mut PgConnection,
+    settings: &LoadSettings,
+    macros: &MacroFile,
+    options: &Options<'_>,
+    reading: Reading<'_>,
+    first: Vec<Item>,
+) -> Result<Report, Stop> {
+    let refused = |problems| Stop::done(Err(LoadError::Refused(problems)));
+    let named = options.source.unwrap_or(&settings.source);
+    let mut intake = Intake::begin(connection, macros, named, options.source.is_some())?;
+    let mut more = intake.take(connection, first)?;
+    while more.is_continue() {
+        let Ok(items) = reading.receiver.recv() else { break };
+        more = intake.take(connection, items)?;
+    }
+    let read = reading.end();
+    if more.is_continue() {
+        read.map_err(refused)?;
+    }
+    let Taken { source, findings } = intake.end(connection)?;
+    if !findings.problems.is_empty() {
+        return Err(refused(findings.problems));
+    }
+    let load = Load {
+        source: Source::ranked(&source, &settings.ranking, options.take_over),
+        author: options.program,
+        prune: options.prune,
+    };
+    let changes = inventory::load(connection, &load)?;
+    let shrinks = shrinks(&changes, settings.max_shrink_percent, options.prune);
+    let report = Report { source, changes, warnings: findings.warnings, prune: options.prune };
+    if !options.allow_shrink && !shrinks.is_empty() {
+        return Err(Stop::done(Err(LoadError::Shrinks { shrinks, report: Box::new(report) })));
+    }
+    if options.mode == Mode::Apply && !report.is_unchanged() {
+        audit(connection, options, &report)?;
+    }
+    Ok(report)
 }
 
 /// So many services may go from hosts whatever share that is: a template of a small inventory is changed by hand.

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use data_loader::command_line::{self, Conclusion, LoadFlags};
 use data_loader::source::{Format, Input, Reader};
-use data_loader::{Mode, export};
+use data_loader::{Mode, Take, export};
 use selfservice_core::config::Settings;
 use selfservice_core::db::Pool;
 use std::io::BufWriter;
@@ -84,14 +84,14 @@ fn run_load(
         environment: arguments.environment.as_deref(),
     };
     let progress = command_line::progress(inputs.len());
-    let document = reader.read(&inputs, |_| progress.inc(1));
     let load = command_line::Load {
         program: PROGRAM,
         object: &arguments.inputs.join(", "),
         mode,
         flags: &arguments.flags,
     };
-    load.run(pool, &settings.loads, &macros, document, &progress)
+    let read = |take: &mut Take<'_>| reader.read(&inputs, take, |_| progress.inc(1));
+    load.run(pool, &settings.loads, &macros, read, &progress)
 }
 
 /// A file is replaced as a whole, so that nobody reads half of it.

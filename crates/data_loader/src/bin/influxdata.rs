@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use data_loader::command_line::{self, Conclusion, Load, LoadFlags};
 use data_loader::source::influxdb;
-use data_loader::{LoadError, Mode};
+use data_loader::{Mode, Take};
 use selfservice_core::config::Settings;
 use selfservice_core::db::Pool;
 use std::path::PathBuf;
@@ -45,10 +45,15 @@ fn run(arguments: Arguments) -> anyhow::Result<Conclusion> {
     };
     flags.source.get_or_insert_with(|| settings.influxdata.source.clone());
     let progress = command_line::progress(1);
-    let document = influxdb::read(&settings.influxdata, &settings.loads, &macros)
-        .map_err(|problem| LoadError::Refused(vec![problem]));
-    progress.inc(1);
+    let read = |take: &mut Take<'_>| {
+        let document = influxdb::read(&settings.influxdata, &settings.loads, &macros)
+            .map_err(|problem| vec![problem])?;
+        progress.inc(1);
+        // Who wants no more says why.
+        let _ = document.give(take);
+        Ok(())
+    };
     let object = settings.influxdata.url.as_deref().unwrap_or_default();
     let load = Load { program: PROGRAM, object, mode, flags: &flags };
-    load.run(&pool, &settings.loads, &macros, document, &progress)
+    load.run(&pool, &settings.loads, &macros, read, &progress)
 }

@@ -44,8 +44,10 @@ pub(super) fn parse(whole: &Place, text: &str, to: &mut Gathered) -> Result<(), 
     let mut inventory = Inventory::default();
     let extension = whole.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if text.trim_start().starts_with('{') {
-        json::read::<json::Unique>(whole, text)?;
-        read_list(&mut inventory, whole, json::read(whole, text)?)?;
+        let Value::Object(list) = json::read(whole, text)? else {
+            return Err(wrong(whole, "a list is a mapping of groups"));
+        };
+        read_list(&mut inventory, whole, list)?;
     } else if matches!(extension, "yml" | "yaml") || text.trim_start().starts_with("---") {
         let groups: Map<String, Value> = super::yaml::read(whole, text)?;
         for (name, group) in groups {

@@ -3,11 +3,12 @@
 //! A column is a key of that kind. Lists are separated by `;`, mappings are `key=value;key`, a column `vars.NAME` is one
 //! variable; a cell that begins with `[` or `{` is JSON. An empty cell says nothing, `[]` and `{}` say that there is none.
 
-use crate::document::{Document, Found, Place};
+use crate::document::{Found, Item, Object, Place, Take};
 use crate::problem::Problem;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::io::Read;
 
 const KINDS: [&str; 7] =
     ["environments", "hostgroups", "services", "event_handlers", "hosts", "teams", "grants"];
@@ -25,9 +26,9 @@ enum Shape {
     Lists,
 }
 
-/// Reads `text`; `whole` names the file.
-pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
+/// Reads a table; `whole` names the file.
+pub(super) fn parse(whole: &Place, input: impl Read, take: &mut Take<'_>) -> Result<(), Problem> {
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(input);
     let wrong = |error: &csv::Error| {
         let line = error.position().map_or(0, csv::Position::line);
         Problem::new(&Place { line, ..whole.clone() }, error.to_string())
@@ -35,15 +36,18 @@ pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
     let columns = reader.headers().map_err(|error| wrong(&error))?.clone();
     refuse_twice(whole, &columns)?;
     let by_name = whole.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
-    let mut document = Document::default();
     for record in reader.records() {
         let record = record.map_err(|error| wrong(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
         let place = Place { line, ..whole.clone() };
         let kind = columns.iter().position(|column| column == "kind").and_then(|at| record.get(at));
-        add(&mut document, kind.unwrap_or(&by_name), &columns, &record, place)?;
+        let row =
+            object(kind.unwrap_or(&by_name), &columns, &record).map_err(|why| Problem::new(&place, why))?;
+        if take(Item::Object(Found { row, place })).is_break() {
+            break;
+        }
     }
-    Ok(document)
+    Ok(())
 }
 
 fn refuse_twice(whole: &Place, columns: &StringRecord) -> Result<(), Problem> {
@@ -57,39 +61,26 @@ fn refuse_twice(whole: &Place, columns: &StringRecord) -> Result<(), Problem> {
     Ok(())
 }
 
-fn add(
-    document: &mut Document,
-    kind: &str,
-    columns: &StringRecord,
-    record: &StringRecord,
-    place: Place,
-) -> Result<(), Problem> {
-    let fields = fields(kind, columns, record).map_err(|why| Problem::new(&place, why))?;
+fn object(kind: &str, columns: &StringRecord, record: &StringRecord) -> Result<Object, String> {
+    let fields = fields(kind, columns, record)?;
     match kind {
-        "environments" => document.environments.push(row(fields, place)?),
-        "hostgroups" => document.hostgroups.push(row(fields, place)?),
-        "services" => document.services.push(row(fields, place)?),
-        "event_handlers" => document.event_handlers.push(row(fields, place)?),
-        "hosts" => document.hosts.push(row(fields, place)?),
-        "teams" => document.teams.push(row(fields, place)?),
-        "grants" => document.grants.push(row(fields, place)?),
-        other => {
-            let message = format!(
-                "'{}' is no kind of object; the file's name, or a column 'kind', must be one of {}",
-                other.escape_debug(),
-                KINDS.join(", ")
-            );
-            return Err(Problem::new(&place, message));
-        }
+        "environments" => row(fields).map(Object::Environment),
+        "hostgroups" => row(fields).map(Object::Hostgroup),
+        "services" => row(fields).map(Object::Service),
+        "event_handlers" => row(fields).map(Object::EventHandler),
+        "hosts" => row(fields).map(|host| Object::Host(Box::new(host))),
+        "teams" => row(fields).map(Object::Team),
+        "grants" => row(fields).map(Object::Grant),
+        other => Err(format!(
+            "'{}' is no kind of object; the file's name, or a column 'kind', must be one of {}",
+            other.escape_debug(),
+            KINDS.join(", ")
+        )),
     }
-    Ok(())
 }
 
-fn row<T: DeserializeOwned>(fields: Map<String, Value>, place: Place) -> Result<Found<T>, Problem> {
-    match serde_json::from_value(Value::Object(fields)) {
-        Ok(row) => Ok(Found { row, place }),
-        Err(error) => Err(Problem::new(&place, error.to_string())),
-    }
+fn row<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
+    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }
 
 fn fields(kind: &str, columns: &StringRecord, record: &StringRecord) -> Result<Map<String, Value>, String> {

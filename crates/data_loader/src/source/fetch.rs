@@ -1,5 +1,6 @@
 //! Getting the text of an input, within bounds of size and time.
 
+use super::checked::{Checked, too_large};
 use super::whole;
 use crate::document::Place;
 use crate::problem::Problem;
@@ -7,34 +8,103 @@ use bundled_plugins::web::{Client, ClientOptions, Request, Rules, url::is_loopba
 use nix::fcntl::OFlag;
 use plugin_runner::{Bounds, run_bounded};
 use selfservice_core::config::LoadSettings;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// A text and what it is called in complaints.
-#[derive(Debug)]
+/// So much of an input is looked at to tell what it is.
+const BEGINNING: u64 = 4096;
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What can be read more than once.
+pub(super) trait Content: Read + Seek {}
+
+impl<T: Read + Seek> Content for T {}
+
+/// An input that is there, and what it is called in complaints.
 pub(super) struct Fetched {
     pub place: Place,
-    pub text: String,
+    input: Box<dyn Content>,
+    limit: u64,
 }
 
-/// Reads a file: a regular one, so that no device and no pipe keeps us.
+impl Fetched {
+    /// Its first characters that are no white space.
+    pub fn beginning(&mut self) -> Result<String, Problem> {
+        let mut bytes = Vec::new();
+        self.rewound(|input| input.take(BEGINNING).read_to_end(&mut bytes))?;
+        Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}').trim_start().to_owned())
+    }
+
+    /// Whether `word` stands anywhere in it.
+    pub fn mentions(&mut self, word: &str) -> Result<bool, Problem> {
+        let limit = self.limit;
+        self.rewound(|input| {
+            let mut window = Vec::new();
+            let mut input = input.take(limit);
+            loop {
+                let kept = window.split_off(window.len().saturating_sub(word.len()));
+                window = kept;
+                if (&mut input).take(BEGINNING).read_to_end(&mut window)? == 0 {
+                    return Ok(false);
+                }
+                if window.windows(word.len()).any(|part| part == word.as_bytes()) {
+                    return Ok(true);
+                }
+            }
+        })
+    }
+
+    /// All of it.
+    pub fn text(&mut self) -> Result<String, Problem> {
+        let mut text = String::new();
+        self.read(|_, input| {
+            // What goes wrong, `Checked` tells.
+            let _ = input.read_to_string(&mut text);
+            Ok(())
+        })?;
+        Ok(text)
+    }
+
+    /// Lets `parse` read it piece by piece.
+    pub fn read(
+        &mut self,
+        parse: impl FnOnce(&Place, &mut BufReader<&mut Checked<&mut Box<dyn Content>>>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let marked = self.rewound(|input| {
+            let mut bytes = Vec::new();
+            input.take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut bytes)?;
+            Ok(bytes == BYTE_ORDER_MARK)
+        })?;
+        if !marked {
+            self.rewound(|_| Ok(()))?;
+        }
+        let mut checked = Checked::new(&mut self.input, self.place.clone(), self.limit);
+        let parsed = parse(&self.place, &mut BufReader::with_capacity(64 * 1024, &mut checked));
+        checked.trouble().map_or(parsed, Err)
+    }
+
+    fn rewound<T>(&mut self, read: impl FnOnce(&mut dyn Content) -> io::Result<T>) -> Result<T, Problem> {
+        let input = self.input.as_mut();
+        input.rewind().and_then(|()| read(input)).map_err(|error| unreadable(&self.place, &error))
+    }
+}
+
+fn unreadable(place: &Place, error: &io::Error) -> Problem {
+    Problem::new(place, format!("cannot be read: {error}"))
+}
+
+/// Opens a file: a regular one, so that no device and no pipe keeps us.
 pub(super) fn file(settings: &LoadSettings, path: &Path) -> Result<Fetched, Problem> {
     let place = Place { file: path.into(), line: 0, entry: None };
-    let bytes = read(path, settings.max_bytes)
-        .map_err(|error| Problem::new(&place, format!("cannot be read: {error}")))?;
-    as_text(place, bytes)
+    let file = open(path).map_err(|error| unreadable(&place, &error))?;
+    Ok(Fetched { place, input: Box::new(file), limit: settings.max_bytes })
 }
 
-fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 <= limit { Ok(bytes) } else { Err(io::Error::other(too_large("it is", limit))) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 /// Asks a server for an inventory.
@@ -43,7 +113,13 @@ pub(super) fn url(settings: &LoadSettings, url: &str) -> Result<Fetched, Problem
     let asked =
         client(settings, url, None).and_then(|client| answer(&client, settings, Request::new("GET", url)));
     let text = asked.map_err(|why| Problem::new(&place, why))?;
-    Ok(Fetched { place, text })
+    Ok(held(place, text.into_bytes()))
+}
+
+/// Answers are bounded already.
+fn held(place: Place, bytes: Vec<u8>) -> Fetched {
+    let limit = bytes.len() as u64;
+    Fetched { place, input: Box::new(Cursor::new(bytes)), limit }
 }
 
 /// Who asks a server: over https, or over http on this machine. `ca_file` names authorities to trust instead of those
@@ -91,25 +167,5 @@ pub(super) fn command(settings: &LoadSettings, name: &str) -> Result<Fetched, Pr
     })?;
     let bounds = Bounds { timeout: settings.timeout, max_bytes: settings.max_bytes };
     let bytes = run_bounded(argv, bounds).map_err(|error| problem(error.to_string()))?;
-    as_text(place, bytes)
-}
-
-fn too_large(what: &str, limit: u64) -> String {
-    format!("{what} larger than {} MiB ([loads] max_mib)", limit / 1024 / 1024)
-}
-
-fn as_text(place: Place, bytes: Vec<u8>) -> Result<Fetched, Problem> {
-    match String::from_utf8(bytes) {
-        Ok(mut text) => {
-            if text.starts_with('\u{feff}') {
-                text.drain(..'\u{feff}'.len_utf8());
-            }
-            Ok(Fetched { place, text })
-        }
-        Err(error) => {
-            let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-            let lines = before.split(|byte| *byte == b'\n').count();
-            Err(Problem::new(&Place { line: lines as u64, ..place }, "is not UTF-8 text"))
-        }
-    }
+    Ok(held(place, bytes))
 }

@@ -93,7 +93,6 @@ impl Gathered {
             event_handlers: self.event_handlers.into_values().collect(),
             hosts,
             warnings: self.warnings,
-            ..Document::default()
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Where inventory comes from: one file per format, all ending in a [`crate::Document`].
+//! Where inventory comes from: one file per format, whose objects all go the same way.
 
 mod ansible;
+mod checked;
 mod csv;
 mod fetch;
 mod foreign;
@@ -8,15 +9,16 @@ pub mod influxdb;
 mod json;
 mod nagios;
 mod prometheus;
+mod sections;
 mod yaml;
 
-use crate::document::{Document, Place};
-use crate::load::LoadError;
+use crate::document::{Place, Take};
 use crate::problem::Problem;
 use fetch::Fetched;
 use foreign::Gathered;
 use selfservice_core::config::{LoadSettings, MacroFile};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What an inventory is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -72,41 +74,54 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads all inputs as one document; the complaints of all of them are gathered. `done` is told after each.
-    pub fn read(&self, inputs: &[Input], mut done: impl FnMut(&Input)) -> Result<Document, LoadError> {
-        let mut document = Document::default();
+    /// Reads all inputs as one inventory and gives away what they say; `done` is told after each input.
+    ///
+    /// # Errors
+    /// The complaints of all inputs. What was given away before is worth nothing then.
+    pub fn read(
+        &self,
+        inputs: &[Input],
+        take: &mut Take<'_>,
+        mut done: impl FnMut(&Input),
+    ) -> Result<(), Vec<Problem>> {
         let mut others = Others::default();
         let mut problems = Vec::new();
         for input in inputs {
-            let read = self.read_one(input, &mut others).and_then(|more| document.append(more));
-            problems.extend(read.err());
+            problems.extend(self.read_one(input, &mut others, take).err());
             done(input);
         }
         let Others { nagios, mut gathered } = others;
         problems.extend(nagios.gather(self.macros, &mut gathered).err());
-        problems.extend(document.append(gathered.into_document(self.environment)).err());
-        if problems.is_empty() { Ok(document) } else { Err(LoadError::Refused(problems)) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        // Who wants no more says why.
+        let _ = gathered.into_document(self.environment).give(take);
+        Ok(())
     }
 
-    fn read_one(&self, input: &Input, others: &mut Others) -> Result<Document, Problem> {
-        let fetched = match input {
+    fn read_one(&self, input: &Input, others: &mut Others, take: &mut Take<'_>) -> Result<(), Problem> {
+        let mut fetched = match input {
             Input::File(path) => self.fetch_file(path)?,
             Input::Url(url) => fetch::url(self.settings, url)?,
             Input::Command(name) => fetch::command(self.settings, name)?,
         };
-        let Fetched { place, text } = &fetched;
-        match self.format.or_else(|| guess(&place.file, text)) {
-            Some(Format::Yaml) => return yaml::parse(place, text),
-            Some(Format::Json) => return json::parse(place, text),
-            Some(Format::Csv) => return csv::parse(place, text),
-            Some(Format::Ansible) => ansible::parse(place, text, &mut others.gathered)?,
-            Some(Format::Nagios) => others.nagios.read(place, text)?,
-            Some(Format::Prometheus) => prometheus::parse(self, place, text, &mut others.gathered)?,
-            None => {
-                return Err(Problem::new(place, "cannot be told by its name what it is; say so by --format"));
+        let format = match self.format {
+            Some(format) => Some(format),
+            None => guess(&mut fetched)?,
+        };
+        let place = fetched.place.clone();
+        match format {
+            Some(Format::Yaml) => fetched.read(|place, input| yaml::parse(place, input, take)),
+            Some(Format::Json) => fetched.read(|place, input| json::parse(place, input, take)),
+            Some(Format::Csv) => fetched.read(|place, input| csv::parse(place, input, take)),
+            Some(Format::Ansible) => ansible::parse(&place, &fetched.text()?, &mut others.gathered),
+            Some(Format::Nagios) => others.nagios.read(&place, &fetched.text()?),
+            Some(Format::Prometheus) => {
+                prometheus::parse(self, &place, &fetched.text()?, &mut others.gathered)
             }
+            None => Err(Problem::new(&place, "cannot be told by its name what it is; say so by --format")),
         }
-        Ok(Document::default())
     }
 
     fn fetch_file(&self, path: &Path) -> Result<Fetched, Problem> {
@@ -121,22 +136,23 @@ struct Others {
     gathered: Gathered,
 }
 
-/// What a text is by the end of its name; JSON also by what it begins with.
-fn guess(file: &Path, text: &str) -> Option<Format> {
+/// What an input is by the end of its name; JSON also by what it begins with.
+fn guess(fetched: &mut Fetched) -> Result<Option<Format>, Problem> {
+    let file = Arc::clone(&fetched.place.file);
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    match extension {
+    Ok(match extension {
         "yaml" | "yml" => Some(Format::Yaml),
         "csv" => Some(Format::Csv),
         "cfg" | "cache" => Some(Format::Nagios),
         "ini" => Some(Format::Ansible),
-        _ => match text.trim_start().chars().next() {
+        _ => match fetched.beginning()?.chars().next() {
             // Our own form is an object, and http_sd answers with a list.
             Some('[') => Some(Format::Prometheus),
-            Some('{') if text.contains("\"_meta\"") => Some(Format::Ansible),
+            Some('{') if fetched.mentions("\"_meta\"")? => Some(Format::Ansible),
             Some('{') => Some(Format::Json),
             _ => None,
         },
-    }
+    })
 }
 
 /// The place of a whole input.

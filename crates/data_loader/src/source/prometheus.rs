@@ -69,8 +69,9 @@ fn read_job(reader: &Reader<'_>, job: &Job, whole: &Place, to: &mut Gathered) ->
     job.static_configs.iter().for_each(|list| gather(Some(&job.job_name), list, whole, to));
     for pattern in job.file_sd_configs.iter().flat_map(|files| &files.files) {
         for path in matching(&whole.file, pattern).map_err(|why| Problem::new(whole, why))? {
-            let fetched = reader.fetch_file(&path)?;
-            let lists: Vec<Targets> = super::yaml::read(&fetched.place, &fetched.text)?;
+            let mut fetched = reader.fetch_file(&path)?;
+            let text = fetched.text()?;
+            let lists: Vec<Targets> = super::yaml::read(&fetched.place, &text)?;
             lists.iter().for_each(|list| gather(Some(&job.job_name), list, &fetched.place, to));
         }
     }

@@ -1,57 +1,47 @@
 //! YAML files as `docs/INVENTORY.md` describes them. Unknown keys, unknown tags and keys that stand twice are refused;
 //! limits on depth, size and aliases keep a small file from becoming a large document.
 
-use crate::document::{Document, Found, Place};
+use super::sections::{Located, Sections};
+use crate::document::{Place, Take};
 use crate::problem::Problem;
-use selfservice_core::models::inventory::{Environment, EventHandler, Grant, Host, Hostgroup, Service, Team};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_saphyr::{MessageFormatter as _, Options, Spanned, UserMessageFormatter};
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess};
+use serde_saphyr::{Error, MessageFormatter as _, Options, Spanned, UserMessageFormatter};
+use std::io::Read;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    source: Option<Spanned<String>>,
-    #[serde(default)]
-    environments: Vec<Spanned<Environment>>,
-    #[serde(default)]
-    hostgroups: Vec<Spanned<Hostgroup>>,
-    #[serde(default)]
-    services: Vec<Spanned<Service>>,
-    #[serde(default)]
-    event_handlers: Vec<Spanned<EventHandler>>,
-    #[serde(default)]
-    hosts: Vec<Spanned<Host>>,
-    #[serde(default)]
-    teams: Vec<Spanned<Team>>,
-    #[serde(default)]
-    grants: Vec<Spanned<Grant>>,
+/// Reads our own form; `whole` names the file in complaints and places.
+pub(super) fn parse(whole: &Place, input: impl Read, take: &mut Take<'_>) -> Result<(), Problem> {
+    let sections = Sections::<Lines>::new(whole, take);
+    serde_saphyr::with_deserializer_from_reader_with_options(input, options(), |yaml| sections.read(yaml))
+        .map_err(|error| complaint(whole, &error))
 }
 
-/// Reads `text`; `whole` names the file in complaints and places.
-pub(super) fn parse(whole: &Place, text: &str) -> Result<Document, Problem> {
-    let file: File = read(whole, text)?;
-    Ok(Document {
-        source: found(whole, file.source.into_iter().collect()).pop(),
-        environments: found(whole, file.environments),
-        hostgroups: found(whole, file.hostgroups),
-        services: found(whole, file.services),
-        event_handlers: found(whole, file.event_handlers),
-        hosts: found(whole, file.hosts),
-        teams: found(whole, file.teams),
-        grants: found(whole, file.grants),
-        warnings: Vec::new(),
-    })
+/// Every value has a line.
+struct Lines;
+
+impl Located for Lines {
+    fn next<'de, T: DeserializeOwned, A: SeqAccess<'de>>(
+        values: &mut A,
+    ) -> Result<Option<(T, u64)>, A::Error> {
+        Ok(values.next_element::<Spanned<T>>()?.map(located))
+    }
+
+    fn value<'de, T: DeserializeOwned, A: MapAccess<'de>>(members: &mut A) -> Result<(T, u64), A::Error> {
+        Ok(located(members.next_value::<Spanned<T>>()?))
+    }
+}
+
+fn located<T>(found: Spanned<T>) -> (T, u64) {
+    (found.value, found.referenced.line())
 }
 
 /// Reads `text` as `T` within our limits, and complains with the line.
 pub(super) fn read<T: DeserializeOwned>(whole: &Place, text: &str) -> Result<T, Problem> {
-    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let line = error.location().map_or(0, |location| location.line());
-        let place = Place { line, ..whole.clone() };
-        Problem::new(&place, UserMessageFormatter.format_message(&error))
-    })
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| complaint(whole, &error))
+}
+
+fn complaint(whole: &Place, error: &Error) -> Problem {
+    let line = error.location().map_or(0, |location| location.line());
+    Problem::new(&Place { line, ..whole.clone() }, UserMessageFormatter.format_message(error))
 }
 
 fn options() -> Options {
@@ -71,10 +61,4 @@ fn options() -> Options {
         reject_unsupported_tags: true,
         with_snippet: false,
     }
-}
-
-fn found<T>(whole: &Place, rows: Vec<Spanned<T>>) -> Vec<Found<T>> {
-    rows.into_iter()
-        .map(|row| Found { place: Place { line: row.referenced.line(), ..whole.clone() }, row: row.value })
-        .collect()
 }

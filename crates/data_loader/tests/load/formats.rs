@@ -1,8 +1,8 @@
 //! Inventories in other forms than our YAML, those of other programs among them.
 
-use crate::loader::{Loader, OPTIONS};
+use crate::loader::{Loader, OPTIONS, read_hosts};
 use data_loader::source::{Format, Input, Reader};
-use data_loader::{Document, LoadError, Mode, Options};
+use data_loader::{LoadError, Mode, Options};
 use selfservice_core::config::MacroFile;
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,16 +11,9 @@ fn fixture(name: &str) -> Input {
     Input::File(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(name))
 }
 
-fn read(loader: &Loader, inputs: &[Input], format: Option<Format>) -> Result<Document, LoadError> {
-    let macros = MacroFile::default();
-    let reader =
-        Reader { settings: &loader.settings, macros: &macros, format, environment: Some("imported") };
-    reader.read(inputs, |_| {})
-}
-
 /// Loads, loads again, and gives the warnings of the first time.
 fn apply(loader: &Loader, inputs: &[Input], format: Option<Format>) -> Vec<String> {
-    let load = || loader.load_document(read(loader, inputs, format), OPTIONS).unwrap();
+    let load = || loader.load_inputs(inputs, format, OPTIONS).unwrap();
     let report = load();
     let again = load().to_string();
     assert_eq!(again, "nothing to change\n");
@@ -28,7 +21,7 @@ fn apply(loader: &Loader, inputs: &[Input], format: Option<Format>) -> Vec<Strin
 }
 
 fn refused(loader: &Loader, inputs: &[Input], format: Option<Format>) -> String {
-    match read(loader, inputs, format) {
+    match loader.load_inputs(inputs, format, OPTIONS) {
         Err(LoadError::Refused(problems)) => problems[0].to_string(),
         other => panic!("not refused: {other:?}"),
     }
@@ -61,7 +54,7 @@ fn json_says_what_yaml_says() {
         assert!(said.contains(reason), "{said}");
     }
     let file = loader.file("bad.json", r#"{"hosts": [{"name": "a"}, {"name": "b", "address": "-x"}]}"#);
-    let refused = loader.load_document(read(&loader, &[Input::File(file)], None), OPTIONS);
+    let refused = loader.load_inputs(&[Input::File(file)], None, OPTIONS);
     let Err(LoadError::Refused(problems)) = refused else { panic!("not refused: {refused:?}") };
     assert!(problems[0].to_string().contains("bad.json: hosts[1]: host 'b': the address"), "{problems:?}");
 }
@@ -248,25 +241,20 @@ fn prometheus_says_what_it_watches() {
 fn sources_of_several_programs_live_beside_each_other() {
     let loader = Loader::new();
     loader
-        .load_document(
-            read(&loader, &[fixture("ansible/hosts.ini")], None),
-            Options { source: Some("ansible"), ..OPTIONS },
-        )
+        .load_inputs(&[fixture("ansible/hosts.ini")], None, Options { source: Some("ansible"), ..OPTIONS })
         .unwrap();
     let targets =
         loader.file("sd.json", r#"[{"targets": ["one.example.com:9100"], "labels": {"job": "node"}}]"#);
     let options = Options { source: Some("prometheus"), prune: true, ..OPTIONS };
-    loader.load_document(read(&loader, &[Input::File(targets)], None), options.clone()).unwrap();
+    loader.load_inputs(&[Input::File(targets)], None, options.clone()).unwrap();
     assert_eq!(
         loader.database.sql("SELECT sources, set_by ->> 'hostgroups', set_by ->> 'services' FROM hosts_sources x JOIN hosts h ON h.id = x.hosts_id \
                              WHERE h.name = 'one.example.com'"),
         "{ansible,prometheus}|ansible|prometheus"
     );
     let nothing = Input::File(loader.file("empty.json", "[]"));
-    let plan = loader.load_document(
-        read(&loader, &[nothing], None),
-        Options { mode: Mode::Plan, allow_shrink: true, ..options },
-    );
+    let plan =
+        loader.load_inputs(&[nothing], None, Options { mode: Mode::Plan, allow_shrink: true, ..options });
     assert!(plan.unwrap().to_string().contains("released host one.example.com"));
 }
 
@@ -292,16 +280,14 @@ fn what_is_no_inventory_is_refused_without_harm() {
     let said = refused(&loader, &[Input::File(directory.join("bytes.yaml"))], None);
     assert!(said.ends_with("bytes.yaml:2: is not UTF-8 text"), "{said}");
     let bom = loader.file("bom.json", "\u{feff}{\"hosts\": [{\"name\": \"a\"}]}");
-    assert_eq!(read(&loader, &[Input::File(bom)], None).unwrap().hosts.len(), 1);
+    let macros = MacroFile::default();
+    let reader = |settings| Reader { settings, macros: &macros, format: None, environment: None };
+    assert_eq!(read_hosts(&reader(&loader.settings), Input::File(bom)).unwrap(), ["a"]);
 
     let mut small = loader.settings.clone();
     small.max_bytes = 1000;
     let large = loader.file("large.yaml", &format!("hosts: [] #{}", "x".repeat(1000)));
-    let macros = MacroFile::default();
-    let reader = Reader { settings: &small, macros: &macros, format: None, environment: None };
-    let Err(LoadError::Refused(problems)) = reader.read(&[Input::File(large)], |_| {}) else {
-        panic!("not refused")
-    };
-    assert!(problems[0].to_string().contains("it is larger than"), "{problems:?}");
+    let said = read_hosts(&reader(&small), Input::File(large)).unwrap_err();
+    assert!(said.contains("it is larger than"), "{said}");
     assert_eq!(loader.database.sql("SELECT count(*) FROM hosts"), "0");
 }

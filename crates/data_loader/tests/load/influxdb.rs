@@ -20,8 +20,7 @@ fn read(loader: &Loader, settings: &InfluxSettings) -> Result<Document, Problem>
 }
 
 fn load(loader: &Loader, settings: &InfluxSettings, options: Options<'_>) -> Result<Report, LoadError> {
-    let document = read(loader, settings).map_err(|problem| LoadError::Refused(vec![problem]));
-    loader.load_document(document, Options { source: Some(&settings.source), ..options })
+    loader.load_document(read(loader, settings), Options { source: Some(&settings.source), ..options })
 }
 
 /// Points with their time in seconds before now.

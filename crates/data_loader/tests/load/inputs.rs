@@ -1,25 +1,22 @@
 //! Inventories from servers and programs.
 
-use crate::loader::{Loader, OPTIONS};
+use crate::loader::{Loader, OPTIONS, read_hosts};
 use crate::server::{Reply, Server};
+use data_loader::Options;
 use data_loader::source::{Input, Reader};
-use data_loader::{Document, LoadError, Options};
 use selfservice_core::config::{LoadSettings, MacroFile};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 use test_support::certificates::Authority;
 
-fn read(settings: &LoadSettings, input: &str) -> Result<Document, LoadError> {
+fn read(settings: &LoadSettings, input: &str) -> Result<Vec<String>, String> {
     let macros = MacroFile::default();
     let reader = Reader { settings, macros: &macros, format: None, environment: None };
-    reader.read(&[Input::from(input)], |_| {})
+    read_hosts(&reader, Input::from(input))
 }
 
 fn refused(settings: &LoadSettings, input: &str) -> String {
-    match read(settings, input) {
-        Err(LoadError::Refused(problems)) => problems[0].to_string(),
-        other => panic!("not refused: {other:?}"),
-    }
+    read(settings, input).unwrap_err()
 }
 
 const TARGETS: &str = r#"[{"targets": ["web-1:9100"], "labels": {"job": "node"}}]"#;
@@ -33,8 +30,7 @@ fn a_server_is_asked_for_targets_or_for_our_own_form() {
     });
     let url = |path: &str| format!("http://{}{path}", server.address);
     for (path, host) in [("/sd?x=1", "web-1"), ("/inventory", "db-1")] {
-        let document = read(&loader.settings, &url(path)).unwrap();
-        assert_eq!(document.hosts[0].row.name, host);
+        assert_eq!(read(&loader.settings, &url(path)).unwrap(), [host]);
     }
 }
 
@@ -86,7 +82,7 @@ fn a_certificate_must_prove_the_servers_name() {
     let url = |server: &Server| format!("https://{}/", server.address);
     assert!(refused(&settings, &url(&good)).contains("TLS failed"));
     settings.ca_file = Some(loader.file("ca.pem", &authority.pem()));
-    assert_eq!(read(&settings, &url(&good)).unwrap().hosts.len(), 1);
+    assert_eq!(read(&settings, &url(&good)).unwrap().len(), 1);
     assert!(refused(&settings, &url(&wrong)).contains("TLS failed"));
     assert!(wrong.requests().is_empty(), "nothing was asked before the certificate was checked");
 }
@@ -110,7 +106,7 @@ fn a_program_is_run_without_a_shell_and_within_bounds() {
         settings.commands.insert(name.to_owned(), argv);
     }
     settings.max_bytes = 100_000;
-    assert_eq!(read(&settings, "command:good").unwrap().hosts[0].row.name, "$(id)");
+    assert_eq!(read(&settings, "command:good").unwrap(), ["$(id)"]);
     assert!(refused(&settings, "command:fail").ends_with("failed: no such user"));
     assert!(refused(&settings, "command:endless").ends_with("prints more than 100000 bytes"));
     settings.timeout = Duration::from_millis(300);

@@ -1,8 +1,9 @@
 //! A database of its own and files to load into it.
 
-use data_loader::source::{Input, Reader};
-use data_loader::{Document, LoadError, Mode, Options, Report, load};
+use data_loader::source::{Format, Input, Reader};
+use data_loader::{Document, Item, LoadError, Mode, Object, Options, Problem, Report, load};
 use selfservice_core::config::{LoadSettings, MacroFile, Settings};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use test_support::TestDatabase;
 
@@ -51,18 +52,41 @@ impl Loader {
         macros: &MacroFile,
         options: Options<'_>,
     ) -> Result<Report, LoadError> {
-        let reader = Reader { settings: &self.settings, macros, format: None, environment: None };
         let inputs: Vec<Input> = files.iter().cloned().map(Input::File).collect();
-        let document = reader.read(&inputs, |_| {});
-        load(self.database.pool(), &self.settings, macros, document?, &options)
+        let reader = Reader { settings: &self.settings, macros, format: None, environment: None };
+        load(
+            self.database.pool(),
+            &self.settings,
+            macros,
+            |take| reader.read(&inputs, take, |_| {}),
+            &options,
+        )
+    }
+
+    /// Inventories of other programs: their hosts are `imported`.
+    pub fn load_inputs(
+        &self,
+        inputs: &[Input],
+        format: Option<Format>,
+        options: Options<'_>,
+    ) -> Result<Report, LoadError> {
+        let macros = MacroFile::default();
+        let reader =
+            Reader { settings: &self.settings, macros: &macros, format, environment: Some("imported") };
+        let read = |take: &mut data_loader::Take<'_>| reader.read(inputs, take, |_| {});
+        load(self.database.pool(), &self.settings, &macros, read, &options)
     }
 
     pub fn load_document(
         &self,
-        document: Result<Document, LoadError>,
+        document: Result<Document, Problem>,
         options: Options<'_>,
     ) -> Result<Report, LoadError> {
-        load(self.database.pool(), &self.settings, &MacroFile::default(), document?, &options)
+        let read = |take: &mut data_loader::Take<'_>| {
+            let _ = document.map_err(|problem| vec![problem])?.give(take);
+            Ok(())
+        };
+        load(self.database.pool(), &self.settings, &MacroFile::default(), read, &options)
     }
 
     pub fn apply(&self, text: &str) -> String {
@@ -83,4 +107,19 @@ impl Loader {
             other => panic!("not refused: {other:?}"),
         }
     }
+}
+
+/// The names of the hosts that an input names, or the first complaint.
+pub fn read_hosts(reader: &Reader<'_>, input: Input) -> Result<Vec<String>, String> {
+    let mut hosts = Vec::new();
+    let mut take = |item| {
+        if let Item::Object(found) = item
+            && let Object::Host(host) = found.row
+        {
+            hosts.push(host.name);
+        }
+        ControlFlow::Continue(())
+    };
+    reader.read(&[input], &mut take, |_| {}).map_err(|problems| problems[0].to_string())?;
+    Ok(hosts)
 }

@@ -73,7 +73,9 @@ impl AddArguments {
                 ..Inventory::default()
             };
             let load = Load { source: Source::hand(), author: "tasks", prune: false };
-            let changes = inventory::load(connection, &inventory, &load)?;
+            inventory::begin(connection)?;
+            inventory::stage(connection, &inventory, load.source.name)?;
+            let changes = inventory::load(connection, &load)?;
             let added: Vec<String> = changes.objects.into_keys().map(|(_, text)| text).collect();
             for text in &added {
                 audit(connection, "grant.add", text)?;

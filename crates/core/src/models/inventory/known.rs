@@ -31,3 +31,12 @@ pub fn known(
     .bind::<Array<Text>, _>(keys)
     .load(connection)
 }
+
+/// What the database has that looks like something which is staged, and is not that.
+pub fn alike(connection: &mut PgConnection, noun: Noun) -> QueryResult<Vec<Known>> {
+    let table = noun.table();
+    diesel::sql_query(format!(
+        "SELECT t.name, t.name_key FROM {table} t JOIN load_{table} l ON l.name_key = t.name_key WHERE l.name <> t.name"
+    ))
+    .load(connection)
+}

@@ -29,14 +29,14 @@ pub use copies::Copies;
 pub use definition::{Definition, Stored};
 pub use delete::{Dependant, delete, dependants};
 pub use export::{export, hold_still};
-pub use known::{Known, known};
+pub use known::{Known, alike, known};
 pub use pending::{Pending, PendingHost};
 pub use people::{keeping_administrator, lock_rights};
 pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team, User};
 pub(crate) use save::id_of;
 pub use save::{EditError, Editor, Saved, Target, apply, check, save};
 pub use sources::{HAND, Kept, Missing, Source};
-pub use stage::{try_lock, try_lock_all};
+pub use stage::{begin, rename_source, stage, try_lock, try_lock_all};
 
 use crate::text_enum::text_enum;
 use diesel::pg::PgConnection;
@@ -91,12 +91,11 @@ pub struct Load<'a> {
     pub prune: bool,
 }
 
-/// Loads `inventory` and tells what changed. Call it in a transaction and after the checks: a name that is not known is
-/// passed over here. Rolling back makes it a plan.
-pub fn load(connection: &mut PgConnection, inventory: &Inventory, load: &Load<'_>) -> QueryResult<Changes> {
-    stage::allow_time(connection)?;
+/// Loads what was staged and tells what changed. Call it in the transaction that [`begin`] began, and after the checks: a
+/// name that is not known is passed over here. Rolling back makes it a plan.
+pub fn load(connection: &mut PgConnection, load: &Load<'_>) -> QueryResult<Changes> {
     stage::lock(connection)?;
-    stage::fill(connection, inventory, load.source.name)?;
+    let named = stage::count(connection)?;
     let brought = sources::brought(connection, &load.source)?;
     let mut changes = Changes { kept: sources::respect(connection, &load.source)?, ..Changes::default() };
     changes.take_objects(connection, load.author)?;
@@ -105,7 +104,7 @@ pub fn load(connection: &mut PgConnection, inventory: &Inventory, load: &Load<'_
     changes.take_grants(connection)?;
     changes.copies = copies::refresh(connection)?;
     changes.take_assignments(connection)?;
-    changes.unchanged = inventory.len().saturating_sub(changes.objects.len());
+    changes.unchanged = named.saturating_sub(changes.objects.len());
     sources::claim(connection, &load.source)?;
     sources::missing(connection, &load.source, brought, &mut changes)?;
     if changes.copies.services_removed > 0 {

@@ -302,7 +302,8 @@ fn load(
     author: &str,
     with_copies: bool,
 ) -> QueryResult<Changes> {
-    stage::fill(connection, &definition.into_inventory(), sources::HAND)?;
+    stage::tables(connection)?;
+    stage::stage(connection, &definition.into_inventory(), sources::HAND)?;
     let mut changes = Changes::default();
     changes.take_objects(connection, author)?;
     stage::resolve(connection)?;

@@ -68,7 +68,7 @@ pub struct Missing {
 }
 
 /// The kinds with names, whose fields have owners.
-const NAMED: [Noun; 6] =
+pub(super) const NAMED: [Noun; 6] =
     [Noun::Environment, Noun::EventHandler, Noun::Service, Noun::Hostgroup, Noun::Host, Noun::Team];
 
 /// The order in which objects go: those that use others first.

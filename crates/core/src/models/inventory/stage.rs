@@ -1,17 +1,14 @@
 //! The temporary tables that a load works from.
 
 use super::rows::Inventory;
-use super::sources::WHOLE;
+use super::sources::{NAMED, WHOLE};
 use crate::names;
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Jsonb;
+use diesel::sql_types::{BigInt, Json, Text};
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-/// So many rows go to the server at once: few enough that a large inventory does not stand in memory twice.
-const ROWS: usize = 5_000;
 
 /// Loads exclude each other and all editors: two that change the same templates would wait for each other's rows, or
 /// deadlock.
@@ -22,11 +19,6 @@ const TURN: &str = "SELECT pg_advisory_xact_lock(7305803399055)";
 
 /// A load of 100,000 hosts takes longer than a page may, and compares a million rows.
 const TIMEOUT: &str = "SET LOCAL statement_timeout = '15min'; SET LOCAL work_mem = '64MB'";
-
-/// Lets the statements of this transaction take as long as a large load needs.
-pub(super) fn allow_time(connection: &mut PgConnection) -> QueryResult<()> {
-    connection.batch_execute(TIMEOUT)
-}
 
 /// Excludes every other load and editor until the transaction ends.
 pub(super) fn lock(connection: &mut PgConnection) -> QueryResult<()> {
@@ -53,9 +45,20 @@ fn is_free(connection: &mut PgConnection, lock: &str) -> QueryResult<bool> {
         .get_result(connection)
 }
 
-/// Makes the tables and fills them with what `source` says.
-pub(super) fn fill(connection: &mut PgConnection, inventory: &Inventory, source: &str) -> QueryResult<()> {
-    connection.batch_execute(include_str!("stage.sql"))?;
+/// Makes the temporary tables of a load, which go with the transaction, and lets its statements take as long as they need.
+pub fn begin(connection: &mut PgConnection) -> QueryResult<()> {
+    connection.batch_execute(TIMEOUT)?;
+    tables(connection)
+}
+
+/// Makes the temporary tables alone.
+pub(super) fn tables(connection: &mut PgConnection) -> QueryResult<()> {
+    connection.batch_execute(include_str!("stage.sql"))
+}
+
+/// Adds what `source` says to the temporary tables. Call it with a part of a large inventory at a time, and with none of
+/// which something is wrong.
+pub fn stage(connection: &mut PgConnection, inventory: &Inventory, source: &str) -> QueryResult<()> {
     insert(connection, "load_environments", &inventory.environments, source, |row| &row.name)?;
     insert(connection, "load_hostgroups", &inventory.hostgroups, source, |row| &row.name)?;
     insert(connection, "load_services", &inventory.services, source, |row| &row.name)?;
@@ -63,6 +66,29 @@ pub(super) fn fill(connection: &mut PgConnection, inventory: &Inventory, source:
     insert(connection, "load_hosts", &inventory.hosts, source, |row| &row.name)?;
     insert(connection, "load_teams", &inventory.teams, source, |row| &row.name)?;
     insert(connection, "load_grants", &inventory.grants, source, |_| "")
+}
+
+/// Says in whose name everything was staged, where that was not known at first.
+pub fn rename_source(connection: &mut PgConnection, source: &str) -> QueryResult<()> {
+    for noun in NAMED {
+        diesel::sql_query(format!(
+            "UPDATE load_{} SET claims = (SELECT coalesce(jsonb_object_agg(field, $1), '{{}}') \
+             FROM jsonb_object_keys(claims) AS f (field))",
+            noun.table()
+        ))
+        .bind::<Text, _>(source)
+        .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// How many objects are staged.
+pub(super) fn count(connection: &mut PgConnection) -> QueryResult<usize> {
+    let tables = NAMED.iter().map(|noun| noun.table()).chain(["grants"]);
+    let counts: Vec<String> = tables.map(|table| format!("(SELECT count(*) FROM load_{table})")).collect();
+    let count = diesel::dsl::sql::<BigInt>(&counts.join(" + "));
+    let count: i64 = diesel::select(count).get_result(connection)?;
+    Ok(usize::try_from(count).unwrap_or_default())
 }
 
 /// Gives the rows of the temporary tables their ids, once the objects exist.
@@ -92,19 +118,17 @@ fn insert<T: Serialize>(
     source: &str,
     name: impl Fn(&T) -> &str,
 ) -> QueryResult<()> {
-    let whole = table == "load_event_handlers";
-    for part in rows.chunks(ROWS) {
-        let staged: Result<Vec<Value>, serde_json::Error> =
-            part.iter().map(|row| staged(row, source, name(row), whole)).collect();
-        diesel::sql_query(format!(
-            "INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1)"
-        ))
-        .bind::<Jsonb, _>(Value::Array(
-            staged.map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?,
-        ))
-        .execute(connection)?;
+    if rows.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let whole = table == "load_event_handlers";
+    let staged: Result<Vec<Value>, serde_json::Error> =
+        rows.iter().map(|row| staged(row, source, name(row), whole)).collect();
+    let staged = staged.map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    diesel::sql_query(format!("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1)"))
+        .bind::<Json, _>(Value::Array(staged))
+        .execute(connection)
+        .map(|_| ())
 }
 
 /// The row with its key and with what the source claims: the fields of which it says something, or all of
