@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The result of a load or a plan; `Display` gives one line for each object, and a summary.
+/// The result of a load or a plan; `Display` gives a line for each object, for the first of very many, and a
+/// summary.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The source's name.
@@ -18,6 +19,9 @@ pub struct Report {
     /// Whether what the source names no more was to be removed.
     pub prune: bool,
 }
+
+/// So many objects of a kind to which the same happened are named to people.
+const TOLD: usize = 200;
 
 /// Objects by what happened to them.
 #[derive(Debug, Default)]
@@ -114,8 +118,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.count();
+        let mut told: BTreeMap<(Noun, &str), usize> = BTreeMap::new();
         for ((noun, name), change) in &self.changes.objects {
-            write!(f, "{} {noun} {name}", word(change))?;
+            let word = word(change);
+            let before = told.entry((*noun, word)).or_default();
+            *before += 1;
+            if *before > TOLD {
+                continue;
+            }
+            write!(f, "{word} {noun} {name}")?;
             match change {
                 Change::Changed(fields) => {
                     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
@@ -125,10 +137,18 @@ impl fmt::Display for Report {
                 Change::Added | Change::Removed => writeln!(f)?,
             }
         }
-        for Kept { noun, name, field, owner } in &self.changes.kept {
+        for ((noun, word), count) in &told {
+            if let Some(more @ 1..) = count.checked_sub(TOLD) {
+                writeln!(f, "{word} {more} more {noun}{} (--report names all of them)", plural(more))?;
+            }
+        }
+        for Kept { noun, name, field, owner } in self.changes.kept.iter().take(TOLD) {
             let what =
                 if owner == HAND { "set by hand".to_owned() } else { format!("'{owner}' ranks higher") };
             writeln!(f, "kept {noun} {name} ({field}: {what})")?;
+        }
+        if let Some(more @ 1..) = self.changes.kept.len().checked_sub(TOLD) {
+            writeln!(f, "kept {more} more field{} (--report names all of them)", plural(more))?;
         }
         let copies = &self.changes.copies;
         for (count, what) in [
@@ -144,7 +164,6 @@ impl fmt::Display for Report {
         if self.is_unchanged() {
             return writeln!(f, "nothing to change");
         }
-        let counts = self.count();
         write!(f, "{} added; {} changed", in_words(&counts.added), in_words(&counts.changed))?;
         for (counts, what) in [(&counts.removed, "removed"), (&counts.released, "released")] {
             if !counts.is_empty() {

@@ -273,6 +273,55 @@ fn several_files_are_one_inventory() {
 }
 
 #[test]
+fn of_very_many_objects_the_first_are_told() {
+    let loader = Loader::new();
+    let hosts: Vec<String> = (1..=250).map(|number| format!("{{name: h{number:03}}}")).collect();
+    let text = format!("hosts: [{}]", hosts.join(", "));
+    let said = loader.apply(&text);
+    assert!(said.contains("added host h200\n") && !said.contains("h201"), "{said}");
+    assert!(
+        said.ends_with(
+            "added 50 more hosts (--report names all of them)\n250 hosts added; nothing changed\n"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_mistake_that_many_make_is_told_of_some_of_them() {
+    let loader = Loader::new();
+    let hosts: Vec<String> =
+        (1..=3000).map(|number| format!(" - {{name: h{number}, services: [Nope]}}\n")).collect();
+    let complaints = loader.refused(&format!("hosts:\n{}", hosts.concat()));
+    assert_eq!(complaints.len(), 20);
+    let last = "inventory.yaml:21: host 'h20' names the service 'Nope', which neither these files nor the database have; \
+                2980 more do so";
+    assert_eq!(complaints[19], last);
+    let complaints = loader.refused(&format!("hosts:\n{}", hosts.concat().replace("name: h", "name: -")));
+    assert_eq!(complaints.len(), 1001);
+    assert!(
+        complaints[1000].ends_with("there are more mistakes than are told here"),
+        "{:?}",
+        complaints[1000]
+    );
+    assert_eq!(loader.database.sql(COUNTS), "0|0|0|0|0|0|0");
+}
+
+#[test]
+fn the_source_may_be_named_last() {
+    let loader = Loader::new();
+    let hosts: Vec<String> = (1..=6000).map(|number| format!(" - {{name: h{number}}}\n")).collect();
+    loader.apply(&format!("hosts:\n{}source: cmdb\n", hosts.concat()));
+    let sources = "SELECT DISTINCT x.sources, x.set_by FROM hosts_sources x";
+    assert_eq!(loader.database.sql(sources), "{cmdb}|{}");
+    loader.apply("services: [{name: Disk, description: x}]\nsource: cmdb\n");
+    assert_eq!(
+        loader.database.sql("SELECT sources, set_by FROM services_sources"),
+        "{cmdb}|{\"description\": \"cmdb\"}"
+    );
+}
+
+#[test]
 fn the_example_inventory_is_right() {
     let loader = Loader::new();
     let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../etc");

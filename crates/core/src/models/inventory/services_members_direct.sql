@@ -3,16 +3,18 @@
 WITH wanted AS (
     SELECT l.id AS hosts_id, s.id AS services_id
     FROM load_hosts l, unnest(l.services) AS n (name) JOIN services s ON s.name = n.name
-), gone AS (
-    UPDATE services_members x SET direct = false FROM load_hosts l
-    WHERE x.hosts_id = l.id AND l.services IS NOT NULL AND x.direct
-      AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.hosts_id = x.hosts_id AND w.services_id = x.services_id)
-    RETURNING x.hosts_id
+), present AS (
+    SELECT x.id, x.hosts_id, x.services_id, x.direct FROM services_members x JOIN load_hosts l ON l.id = x.hosts_id
+    WHERE l.services IS NOT NULL
+), different AS MATERIALIZED (
+    SELECT p.id, coalesce(w.hosts_id, p.hosts_id) AS hosts_id, w.services_id
+    FROM wanted w FULL JOIN present p ON p.hosts_id = w.hosts_id AND p.services_id = w.services_id
+    WHERE p.id IS NULL OR p.direct <> (w.hosts_id IS NOT NULL)
+), changed AS (
+    UPDATE services_members x SET direct = NOT x.direct FROM different d WHERE x.id = d.id
 ), added AS (
-    -- Rows that are there already are not offered: a conflict would lock each of them.
-    INSERT INTO services_members AS x (hosts_id, services_id, direct) SELECT hosts_id, services_id, true FROM wanted w
-    WHERE NOT EXISTS (SELECT 1 FROM services_members m
-                      WHERE m.hosts_id = w.hosts_id AND m.services_id = w.services_id AND m.direct)
-    ON CONFLICT (hosts_id, services_id) DO UPDATE SET direct = true WHERE NOT x.direct RETURNING x.hosts_id
+    -- Loads and editors exclude each other, so a million rows need not be prepared for a conflict.
+    INSERT INTO services_members (hosts_id, services_id, direct)
+    SELECT hosts_id, services_id, true FROM different WHERE id IS NULL
 )
-SELECT h.name FROM hosts h WHERE h.id IN (SELECT hosts_id FROM gone UNION SELECT hosts_id FROM added)
+SELECT h.name FROM hosts h WHERE h.id IN (SELECT hosts_id FROM different)

@@ -246,21 +246,25 @@ pub(super) fn claim(connection: &mut PgConnection, source: &Source<'_>) -> Query
 fn claim_kind(connection: &mut PgConnection, noun: Noun, source: &Source<'_>) -> QueryResult<()> {
     let table = noun.table();
     diesel::sql_query(format!(
-        "INSERT INTO {table}_sources AS x ({table}_id, sources, set_by) \
-         SELECT n.id, n.sources, n.set_by FROM ( \
-             SELECT l.id, y.sources AS old_sources, y.set_by AS old_set_by, \
-                 CASE WHEN y.sources IS NULL THEN ARRAY[$1] \
-                      WHEN $1 = ANY (y.sources) THEN array_remove(y.sources, $2) \
+        "UPDATE {table}_sources x SET sources = n.sources, set_by = n.set_by FROM ( \
+             SELECT l.id, \
+                 CASE WHEN $1 = ANY (y.sources) THEN array_remove(y.sources, $2) \
                       ELSE array_append(array_remove(y.sources, $2), $1) END AS sources, \
-                 CASE WHEN y.set_by IS NULL OR y.set_by = l.claims THEN l.claims ELSE l.claims || coalesce(( \
+                 CASE WHEN y.set_by = l.claims THEN l.claims ELSE l.claims || coalesce(( \
                      SELECT jsonb_object_agg(e.field, e.owner) FROM jsonb_each_text(y.set_by) AS e (field, owner) \
                      WHERE e.owner <> $1 AND NOT l.claims ? e.field), '{{}}') END AS set_by \
-             FROM load_{table} l LEFT JOIN {table}_sources y ON y.{table}_id = l.id WHERE l.id IS NOT NULL) n \
-         WHERE n.old_sources IS DISTINCT FROM n.sources OR n.old_set_by IS DISTINCT FROM n.set_by \
-         ON CONFLICT ({table}_id) DO UPDATE SET sources = excluded.sources, set_by = excluded.set_by"
+             FROM load_{table} l JOIN {table}_sources y ON y.{table}_id = l.id) n \
+         WHERE x.{table}_id = n.id AND (x.sources <> n.sources OR x.set_by <> n.set_by)"
     ))
     .bind::<Text, _>(source.name)
     .bind::<Text, _>(if source.takes_over { HAND } else { "" })
+    .execute(connection)?;
+    diesel::sql_query(format!(
+        "INSERT INTO {table}_sources ({table}_id, sources, set_by) SELECT l.id, ARRAY[$1], l.claims \
+         FROM load_{table} l WHERE l.id IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM {table}_sources x WHERE x.{table}_id = l.id)"
+    ))
+    .bind::<Text, _>(source.name)
     .execute(connection)
     .map(|_| ())
 }

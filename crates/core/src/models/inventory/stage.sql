@@ -32,5 +32,5 @@ CREATE TEMP TABLE load_grants (
 -- Fields that stay what they are, because they belong to somebody who counts more.
 CREATE TEMP TABLE load_kept (noun text, name text COLLATE "C", field text, owner text, differs boolean) ON COMMIT DROP;
 -- Whose copies of templates are looked at again.
-CREATE TEMP TABLE load_touched_hosts (hosts_id bigint PRIMARY KEY) ON COMMIT DROP;
-CREATE TEMP TABLE load_touched_members (services_members_id bigint PRIMARY KEY, services_id bigint) ON COMMIT DROP;
+CREATE TEMP TABLE load_touched_hosts (hosts_id bigint) ON COMMIT DROP;
+CREATE TEMP TABLE load_touched_members (services_members_id bigint, services_id bigint) ON COMMIT DROP;
