@@ -23,6 +23,7 @@ use crate::models::hosts::Placement;
 use crate::text_enum::text_enum;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use std::fmt::Display;
 
 text_enum! {
     /// What somebody wants to do, in growing order.
@@ -230,8 +231,9 @@ impl From<Risk> for Confirmation {
 }
 
 /// The condition "the user may see the task now" for queries over `tasks`, the same decision as
-/// [`Access::may_see_task`]. A task whose host was deleted is seen by nobody.
-pub(crate) fn task_is_visible(users_id: i64) -> String {
+/// [`Access::may_see_task`]. A task whose host was deleted is seen by nobody. Here and below, `users_id` is a number, or
+/// the name of the parameter that gives it.
+pub(crate) fn task_is_visible(users_id: impl Display + Copy) -> String {
     let fits = "(g.event_handlers_id IS NULL OR g.event_handlers_id = tasks.event_handlers_id) \
                 AND (g.handler_tag IS NULL OR EXISTS (SELECT 1 FROM event_handlers h \
                      WHERE h.id = tasks.event_handlers_id AND g.handler_tag = ANY (h.tags)))";
@@ -249,7 +251,7 @@ pub(crate) fn fits_handler(handler: &str) -> String {
 /// The SQL condition "the user may run the handler in the row `handler` on the host whose id stands in `column`", the
 /// same decision as [`Access::may`] without a token: a grant is needed in each of the host's environments. Both texts
 /// are ours, never input.
-pub(crate) fn may_run(users_id: i64, column: &str, handler: &str) -> String {
+pub(crate) fn may_run(users_id: impl Display + Copy, column: &str, handler: &str) -> String {
     let counts = format!(
         "g.verb IN ('run', 'admin') AND {} AND (g.environments_id IS NULL OR g.environments_id = place.id)",
         fits_handler(handler)
@@ -265,7 +267,7 @@ pub(crate) fn may_run(users_id: i64, column: &str, handler: &str) -> String {
 
 /// The SQL condition "some grant of the user matches the host whose id stands in `column`"; `also` restricts the
 /// grant `g` further. Both are ours, never input.
-pub(crate) fn grant_exists(users_id: i64, column: &str, also: &str) -> String {
+pub(crate) fn grant_exists(users_id: impl Display + Copy, column: &str, also: &str) -> String {
     let matches = format!(
         "{also} AND (g.environments_id IS NULL OR EXISTS (SELECT 1 FROM environments_members em \
               WHERE em.hosts_id = {column} AND em.environments_id = g.environments_id)) \
@@ -276,7 +278,7 @@ pub(crate) fn grant_exists(users_id: i64, column: &str, also: &str) -> String {
 }
 
 /// The SQL condition "the user has a grant `g` of which `condition` is true", which is ours, never input.
-pub(crate) fn has_grant(users_id: i64, condition: &str) -> String {
+pub(crate) fn has_grant(users_id: impl Display + Copy, condition: &str) -> String {
     format!(
         "EXISTS (SELECT 1 FROM grants g JOIN users u ON u.id = {users_id} AND NOT u.disabled \
          WHERE (g.users_id = {users_id} OR g.teams_id IN (SELECT teams_id FROM teams_members WHERE users_id = {users_id})) \

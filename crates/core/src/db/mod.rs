@@ -19,7 +19,7 @@ pub use environment::environment;
 pub use error::DbError;
 pub use listener::{Listener, Wake, Waker};
 pub use pool::{Pool, Unbounded};
-pub(crate) use prepared::prepared;
+pub(crate) use prepared::{NUMBER, Part, part, part_with, prepared};
 // Programs name these two, and nothing else of diesel.
 pub use diesel::pg::PgConnection;
 pub use diesel::result::Error as QueryError;

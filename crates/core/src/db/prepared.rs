@@ -1,13 +1,16 @@
 //! SQL of our own that the server plans once for a connection.
 //!
 //! diesel prepares the queries that it builds itself, but has the server parse and plan those of `sql_query` anew each
-//! time. That is nothing for a page, and more than half of what a claim costs.
+//! time, and those that `sql` is a part of. That is more than half of what a claim costs, and most of what the popup's
+//! answer does. Lists whose plan depends on what is searched for stay with `sql_query` and `sql`.
 
+use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{HasSqlType, Untyped};
+use diesel::sql_types::{BigInt, HasSqlType, SingleValue, Untyped};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 /// A statement that is prepared at its first use on a connection. Its columns are read by name, as with `sql_query`.
@@ -15,12 +18,13 @@ use std::marker::PhantomData;
 /// Name the columns that it gives: what `*` means must not change while it is prepared, and migrations run beside
 /// running programs.
 pub(crate) struct Prepared<'a> {
-    sql: &'static str,
+    sql: &'a str,
     binds: Vec<Box<dyn QueryFragment<Pg> + Send + 'a>>,
 }
 
-/// A statement with the parameters `$1`, `$2` and so on, which first appear in this order and without gaps.
-pub(crate) fn prepared<'a>(sql: &'static str) -> Prepared<'a> {
+/// A statement with the parameters `$1`, `$2` and so on, which first appear in this order and without gaps. Its text is
+/// one of few: each different one stays prepared as long as the connection lives.
+pub(crate) fn prepared(sql: &str) -> Prepared<'_> {
     Prepared { sql, binds: Vec::new() }
 }
 
@@ -87,3 +91,55 @@ impl Query for Prepared<'_> {
 }
 
 impl RunQueryDsl<PgConnection> for Prepared<'_> {}
+
+/// Stands for the number in the text of [`part_with`].
+pub(crate) const NUMBER: &str = "{number}";
+
+/// An expression in SQL of our own as a part of a query that diesel builds, and prepares.
+#[derive(Debug, Clone)]
+pub(crate) struct Part<S> {
+    sql: Cow<'static, str>,
+    number: i64,
+    kind: PhantomData<S>,
+}
+
+/// An expression that is always the same.
+pub(crate) fn part<S>(sql: &'static str) -> Part<S> {
+    Part { sql: Cow::Borrowed(sql), number: 0, kind: PhantomData }
+}
+
+/// An expression in which [`NUMBER`] stands for this number, each time.
+pub(crate) fn part_with<S>(number: i64, sql: String) -> Part<S> {
+    Part { sql: Cow::Owned(sql), number, kind: PhantomData }
+}
+
+impl<S: SingleValue> Expression for Part<S> {
+    type SqlType = S;
+}
+
+impl<S> QueryFragment<Pg> for Part<S> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        for (index, text) in self.sql.split(NUMBER).enumerate() {
+            if index > 0 {
+                out.push_bind_param::<BigInt, _>(&self.number)?;
+            }
+            out.push_sql(text);
+        }
+        Ok(())
+    }
+}
+
+impl<S> QueryId for Part<S> {
+    type QueryId = ();
+
+    // Known by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<S, Tables> SelectableExpression<Tables> for Part<S> where Self: Expression {}
+
+impl<S, Tables> AppearsOnTable<Tables> for Part<S> where Self: Expression {}
+
+impl<S, Grouping> ValidGrouping<Grouping> for Part<S> {
+    type IsAggregate = is_aggregate::Never;
+}

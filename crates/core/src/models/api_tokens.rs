@@ -3,9 +3,10 @@
 use super::users::User;
 use crate::access::Verb;
 use crate::credentials::{self, same};
+use crate::db::part;
 use crate::db::schema::{api_tokens, users};
 use chrono::{DateTime, Utc};
-use diesel::dsl::{now, sql};
+use diesel::dsl::now;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text, Timestamptz};
@@ -60,7 +61,7 @@ impl ApiToken {
         connection: &mut PgConnection,
         token: &credentials::ApiToken,
     ) -> QueryResult<Option<(Self, User)>> {
-        let noted_lately = sql::<Nullable<Bool>>("api_tokens.last_used_at > now() - interval '1 minute'");
+        let noted_lately = part::<Nullable<Bool>>("api_tokens.last_used_at > now() - interval '1 minute'");
         let found: Option<(Vec<u8>, Option<bool>, Self, User)> = api_tokens::table
             .inner_join(users::table)
             .filter(api_tokens::id.eq(token.id()))

@@ -2,6 +2,7 @@
 
 use super::event_handlers::EventHandler;
 use super::services::Service;
+use crate::db::prepared;
 use crate::db::schema::{event_handlers, events_handlers_members, services, services_members};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -86,7 +87,7 @@ impl EffectiveService {
                 EventHandler::as_select(),
             ))
             .load(connection)?;
-        let origins: Vec<Origin> = diesel::sql_query(
+        let origins: Vec<Origin> = prepared(
             "SELECT o.services_members_id, g.name FROM services_members_hostgroups o \
              JOIN services_members m ON m.id = o.services_members_id JOIN hostgroups g ON g.id = o.hostgroups_id \
              WHERE m.hosts_id = $1 ORDER BY g.name",
@@ -148,7 +149,17 @@ impl EffectiveService {
         services_id: i64,
         event_handlers_id: i64,
     ) -> QueryResult<Option<EventHandler>> {
-        let target = (hosts_id, services_id, event_handlers_id);
-        Ok(Self::handlers_on(connection, &[target])?.pop().map(|(_, handler)| handler))
+        events_handlers_members::table
+            .inner_join(event_handlers::table)
+            .inner_join(services_members::table)
+            .filter(services_members::hosts_id.eq(hosts_id))
+            .filter(services_members::services_id.eq(services_id))
+            .filter(services_members::dropped.eq(false))
+            .filter(events_handlers_members::dropped.eq(false))
+            .filter(event_handlers::id.eq(event_handlers_id))
+            .filter(event_handlers::enabled.eq(true))
+            .select(EventHandler::as_select())
+            .first(connection)
+            .optional()
     }
 }

@@ -1,6 +1,7 @@
 //! Hosts: looking them up by what the outside calls them, and listing those that a person may see.
 
 use super::TextArray;
+use crate::db::prepared;
 use crate::db::schema::{host_aliases, hostgroups, hostgroups_members, hosts};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
@@ -101,7 +102,7 @@ impl Host {
     /// that finds any wins: the exact name, an alias, the address, the name without port, the name without domain.
     pub fn looked_up(connection: &mut PgConnection, users_id: i64, asked: &str) -> QueryResult<Vec<Self>> {
         for candidate in candidates(asked) {
-            let found = diesel::sql_query(include_str!("hosts_looked_up.sql"))
+            let found = prepared(include_str!("hosts_looked_up.sql"))
                 .bind::<Text, _>(candidate)
                 .bind::<Text, _>(candidate.to_lowercase())
                 .bind::<BigInt, _>(users_id)
@@ -132,13 +133,13 @@ impl Host {
 
     /// Where each of `ids` belongs, in the same order.
     pub fn placements(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Placement>> {
-        let environments: Vec<PlacedEnvironment> = diesel::sql_query(
+        let environments: Vec<PlacedEnvironment> = prepared(
             "SELECT m.hosts_id, e.id, e.name, e.colour, e.minimum_risk FROM environments_members m \
              JOIN environments e ON e.id = m.environments_id WHERE m.hosts_id = ANY($1) ORDER BY e.name",
         )
         .bind::<Array<BigInt>, _>(ids)
         .load(connection)?;
-        let groups: Vec<PlacedGroup> = diesel::sql_query(
+        let groups: Vec<PlacedGroup> = prepared(
             "SELECT m.hosts_id, g.id, g.name FROM hostgroups_members m \
              JOIN hostgroups g ON g.id = m.hostgroups_id WHERE m.hosts_id = ANY($1) ORDER BY g.name",
         )

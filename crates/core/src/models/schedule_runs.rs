@@ -1,6 +1,7 @@
 //! Runs of cron lines and schedules. The primary key (name, slot) makes exactly one scheduler run a slot, however many there are.
 
 use super::UuidArray;
+use crate::db::part;
 use crate::db::schema::{schedule_runs, tasks};
 use chrono::{DateTime, Utc};
 use diesel::pg::{Pg, PgConnection};
@@ -133,5 +134,5 @@ struct NewestSlot {
 
 /// The database's time: programs on several machines agree on it, whatever their own clocks say.
 pub fn database_time(connection: &mut PgConnection) -> QueryResult<DateTime<Utc>> {
-    diesel::select(diesel::dsl::sql::<Timestamptz>("clock_timestamp()")).get_result(connection)
+    diesel::select(part::<Timestamptz>("clock_timestamp()")).get_result(connection)
 }

@@ -4,9 +4,8 @@ use super::tasks::Identity;
 use super::users::User;
 use crate::credentials::{CredentialError, random_secret, secret_hash};
 use crate::db::schema::{sessions, users};
+use crate::db::{NUMBER, Part, part, part_with};
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Double, Text};
@@ -146,13 +145,13 @@ impl Session {
         secret: &str,
         idle: Duration,
     ) -> QueryResult<Option<Recognised>> {
-        let unnoted = sql::<Bool>("sessions.last_seen_at < now() - interval '1 minute'");
+        let unnoted = part::<Bool>("sessions.last_seen_at < now() - interval '1 minute'");
         let found: Option<(Self, User, bool, bool)> = sessions::table
             .inner_join(users::table)
             .filter(sessions::secret_hash.eq(secret_hash(secret)))
             .filter(is_alive(idle))
             .filter(users::disabled.eq(false))
-            .select((Self::as_select(), User::as_select(), unnoted, sql::<Bool>(ADMINISTERS)))
+            .select((Self::as_select(), User::as_select(), unnoted, part::<Bool>(ADMINISTERS)))
             .first(connection)
             .optional()?;
         let Some((session, user, unnoted, administers)) = found else {
@@ -195,9 +194,11 @@ impl Session {
 }
 
 /// Neither at its end nor unused for too long.
-fn is_alive(idle: Duration) -> SqlLiteral<Bool> {
-    sql(&format!(
-        "(sessions.expires_at > now() AND sessions.last_seen_at > now() - make_interval(secs => {}))",
-        idle.as_secs()
-    ))
+fn is_alive(idle: Duration) -> Part<Bool> {
+    part_with(
+        i64::try_from(idle.as_secs()).unwrap_or(i64::MAX),
+        format!(
+            "(sessions.expires_at > now() AND sessions.last_seen_at > now() - make_interval(secs => {NUMBER}))"
+        ),
+    )
 }

@@ -7,11 +7,12 @@ pub use filter::{Standing, TaskFilter};
 
 use super::event_handlers::Risk;
 use super::{ByteaArray, TextArray};
-use crate::access::Verb;
+use crate::access::{Verb, task_is_visible};
 use crate::db::schema::tasks;
+use crate::db::{NUMBER, Part, part_with, prepared};
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
-use diesel::expression::SqlLiteral;
+use diesel::dsl::sql;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
@@ -319,7 +320,8 @@ impl Task {
     ) -> QueryResult<Vec<Self>> {
         filter
             .query(connection)?
-            .filter(visible(users_id))
+            // Its plan depends on what is asked for, so it is planned anew.
+            .filter(sql::<Bool>(&task_is_visible(users_id)))
             .select(Self::as_select())
             .order(tasks::id.desc())
             .limit(limit)
@@ -327,8 +329,8 @@ impl Task {
     }
 }
 
-fn visible(users_id: i64) -> SqlLiteral<Bool> {
-    diesel::dsl::sql(&crate::access::task_is_visible(users_id))
+fn visible(users_id: i64) -> Part<Bool> {
+    part_with(users_id, task_is_visible(NUMBER))
 }
 
 const TROUBLE: [TaskResult; 6] = [
@@ -360,6 +362,6 @@ pub struct History {
 impl History {
     /// For every handler that is effective on the host.
     pub fn of_host(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<Vec<Self>> {
-        diesel::sql_query(include_str!("tasks_history.sql")).bind::<BigInt, _>(hosts_id).load(connection)
+        prepared(include_str!("tasks_history.sql")).bind::<BigInt, _>(hosts_id).load(connection)
     }
 }

@@ -4,6 +4,7 @@ use super::event_handlers::EventHandler;
 use super::hosts::Host;
 use super::tasks::{Task, TaskState};
 use super::workers::{Available, Worker};
+use crate::db::prepared;
 use crate::db::schema::tasks;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -132,7 +133,7 @@ fn queued_before(connection: &mut PgConnection, task: &Task) -> QueryResult<i64>
         #[diesel(sql_type = BigInt)]
         before: i64,
     }
-    diesel::sql_query(
+    prepared(
         "SELECT count(*) AS before FROM (SELECT 1 FROM tasks \
          WHERE state = 'queued' AND NOT limited AND (created_at, id) < ($1, $2) LIMIT $3) t",
     )

@@ -1,6 +1,7 @@
 //! Managers: every start of a `plugins_manager` is one row, alive while its time has not run out.
 
 use super::TextArray;
+use crate::db::prepared;
 use crate::db::schema::workers;
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
@@ -172,7 +173,7 @@ impl Worker {
 
     /// Which managers could run tasks of a host with these tags.
     pub fn available(connection: &mut PgConnection, tags: &[String]) -> QueryResult<Available> {
-        diesel::sql_query(
+        prepared(
             "SELECT count(*) AS alive, count(*) FILTER (WHERE served) AS serving, \
              count(*) FILTER (WHERE served AND NOT draining) AS taking, \
              coalesce(sum(greatest(slots - running, 0)) FILTER (WHERE served AND NOT draining), 0)::bigint \
@@ -191,7 +192,7 @@ impl Worker {
             #[diesel(sql_type = BigInt)]
             count: i64,
         }
-        diesel::sql_query(
+        prepared(
             "SELECT count(*) AS count FROM workers \
              WHERE alive_until > clock_timestamp() AND NOT stopping AND NOT draining",
         )
