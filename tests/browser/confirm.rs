@@ -58,6 +58,40 @@ async fn a_dangerous_action_wants_the_name_of_the_host() {
 }
 
 #[tokio::test]
+async fn a_secret_is_typed_and_shown_nowhere() {
+    let stage = Stage::new().await;
+    stage.database.sql(
+        "UPDATE event_handlers SET arguments = '{}', parameters = \
+         '[{\"name\": \"text\", \"type\": \"text\", \"default\": \"hello\"}, \
+           {\"name\": \"password\", \"type\": \"secret\", \"label\": \"Password of the store\"}]' WHERE name = 'echo'",
+    );
+    let script = "echo \"the password is $SELFSERVICE_SECRET_PASSWORD\"";
+    stage.app.replace_plugin(&stage.database, "echo", script);
+    let browser = &stage.browser;
+    browser.width(480).await;
+    stage.open_popup().await;
+    browser.sign_in_inside("alice").await;
+    browser.press("Run echo").await;
+    let command = "return root.querySelector('.command:not(.stale)')";
+    browser.in_popup("the command is there", command, vec![]).await;
+    let disabled = "return [...root.querySelectorAll('button')].some((one) => one.textContent === 'Run on web-1' && one.disabled)";
+    browser.in_popup("without the secret it cannot be sent", disabled, vec![]).await;
+    let hidden = "return root.querySelector('#parameter-password').type === 'password'";
+    browser.in_popup("nobody reads it over the shoulder", hidden, vec![]).await;
+    browser.fill("parameter-password", "abc").await;
+    browser.press("Run on web-1").await;
+    browser.sees("is too short").await;
+    browser.accessible("a secret that is refused").await;
+    browser.shot("popup-secret-refused").await;
+    browser.fill("parameter-password", "correct horse").await;
+    browser.press("Run on web-1").await;
+    browser.pill(&["OK"]).await;
+    let text = browser.sees("the password is ********").await;
+    assert!(!text.contains("correct"), "{text}");
+    assert_eq!(stage.database.rows_with("correct horse"), "");
+}
+
+#[tokio::test]
 async fn without_a_manager_the_popup_says_so_before_the_click() {
     let mut stage = Stage::new().await;
     stage.app.program("plugins_manager").signal(Signal::SIGKILL);

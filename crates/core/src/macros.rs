@@ -22,6 +22,11 @@ pub enum MacroError {
     /// The macro is a secret.
     #[error("${0}$ is a secret and must not stand in an argument; name it under the handler's secrets")]
     Secret(String),
+    /// The macro is a parameter whose value a person types as a secret.
+    #[error(
+        "$_PARAM{0}$ is a secret and must not stand in an argument; the plugin finds it as SELFSERVICE_SECRET_{0}"
+    )]
+    SecretParameter(String),
     /// A dollar sign that opens a macro which nothing closes.
     #[error("'{0}' has a '$' that opens a macro and none that closes it; write $$ for a dollar sign")]
     Unclosed(String),
@@ -32,6 +37,7 @@ pub enum MacroError {
 pub struct MacroTable {
     values: BTreeMap<String, String>,
     secrets: BTreeSet<String>,
+    secret_parameters: BTreeSet<String>,
     allow_empty: bool,
 }
 
@@ -41,6 +47,7 @@ impl MacroTable {
         Self {
             values: file.macros.clone(),
             secrets: file.secrets.keys().cloned().collect(),
+            secret_parameters: BTreeSet::new(),
             allow_empty: false,
         }
     }
@@ -59,6 +66,11 @@ impl MacroTable {
     /// stores the names of custom variables.
     pub fn set_custom(&mut self, prefix: &str, name: &str, value: impl Into<String>) {
         self.values.insert(format!("{prefix}{}", name.to_uppercase()), value.into());
+    }
+
+    /// Declares a parameter whose value no macro shows.
+    pub fn refuse_parameter(&mut self, name: &str) {
+        self.secret_parameters.insert(name.to_uppercase());
     }
 
     /// Sets the date and time macros, in the zone of `at`. Formats as Nagios's `date_format=iso8601`.
@@ -115,6 +127,9 @@ impl MacroTable {
         if self.secrets.contains(&key) {
             return Err(MacroError::Secret(key));
         }
+        if let Some(name) = key.strip_prefix("_PARAM").filter(|name| self.secret_parameters.contains(*name)) {
+            return Err(MacroError::SecretParameter(name.to_owned()));
+        }
         match self.values.get(&key) {
             Some(value) if !value.is_empty() || self.allow_empty => Ok(value),
             Some(_) => Err(MacroError::Empty(name.to_owned())),
@@ -133,16 +148,20 @@ impl MacroTable {
 }
 
 /// What would be refused at every run: complaints about `templates`, each a sentence. `parameters` are the names of the
-/// parameters that the handler declares.
+/// parameters that the handler declares, and whether each is a secret.
 pub fn check<'a>(
     file: &MacroFile,
-    parameters: impl IntoIterator<Item = &'a str>,
+    parameters: impl IntoIterator<Item = (&'a str, bool)>,
     templates: &[String],
 ) -> Vec<String> {
     let mut table = MacroTable::new(file);
     table.allow_empty(true);
-    for parameter in parameters {
-        table.set_custom("_PARAM", parameter, "");
+    for (parameter, secret) in parameters {
+        if secret {
+            table.refuse_parameter(parameter);
+        } else {
+            table.set_custom("_PARAM", parameter, "");
+        }
     }
     templates
         .iter()
@@ -205,6 +224,25 @@ mod tests {
         assert_eq!(refused("$SERVICESTATE$"), "the macro $SERVICESTATE$ has no value here");
         assert!(refused("$JENKINS_TOKEN$").starts_with("$JENKINS_TOKEN$ is a secret"));
         assert!(refused("costs $5 or more").contains("$$"));
+    }
+
+    #[test]
+    fn a_secret_parameter_stands_in_no_argument_and_no_environment() {
+        let mut table = table();
+        table.refuse_parameter("password");
+        table.allow_empty(true);
+        let error = table.expand("--password=$_PARAMpassword$").unwrap_err().to_string();
+        assert!(
+            error.starts_with("$_PARAMPASSWORD$ is a secret")
+                && error.ends_with("SELFSERVICE_SECRET_PASSWORD")
+        );
+        assert!(table.nagios_environment().iter().all(|(name, _)| !name.contains("PASSWORD")));
+        let refused = check(
+            &MacroFile::default(),
+            [("password", true), ("unit", false)],
+            &["$_PARAMPassword$".to_owned(), "$_PARAMunit$".to_owned()],
+        );
+        assert_eq!(refused.len(), 1);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::models::event_handlers::{EventHandler, Parameter, Risk};
 use crate::models::hosts::{Host, Placement};
 use crate::models::services::Service;
 use crate::models::tasks::{Identity, Origin, Task};
+use crate::models::typed_secrets::TypedSecrets;
 use crate::queue::NewTask;
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
@@ -127,8 +128,10 @@ pub struct Plan {
     pub service: Service,
     /// The risk on this host.
     pub risk: Risk,
-    /// Every parameter with its value.
+    /// Every parameter with its value, secret ones excepted.
     pub parameters: BTreeMap<String, String>,
+    /// The secret ones, whose values a person types for each run.
+    pub secrets: Vec<Parameter>,
     /// Every argument.
     pub argv: Vec<String>,
     /// `NAGIOS_*` variables for the plugin.
@@ -169,9 +172,12 @@ impl Plan {
         if !access.may(Verb::Run, &placement, &handler) {
             return Err(PlanError::Forbidden);
         }
-        let parameters = merge(&handler.parameters()?, &request.parameters)?;
+        let declared = handler.parameters()?;
+        let parameters = merge(&declared, &request.parameters)?;
         let mut table = MacroTable::new(macros);
         table.allow_empty(handler.empty_macros);
+        let secrets: Vec<Parameter> = declared.into_iter().filter(Parameter::is_secret).collect();
+        secrets.iter().for_each(|parameter| table.refuse_parameter(&parameter.name));
         fill(&mut table, &host, &placement, Some(&service), &parameters, &requester.name);
         let risk = effective_risk(&handler, &placement);
         // Id and time differ between showing and asking, so the hash is made with fixed ones.
@@ -201,6 +207,7 @@ impl Plan {
             placement,
             service,
             parameters,
+            secrets,
             hash,
         })
     }
@@ -214,6 +221,34 @@ impl Plan {
     /// told of it, environments, risk, time-out, plugin and arguments.
     pub fn hash(&self) -> &[u8] {
         &self.hash
+    }
+
+    /// The values of the secret parameters, as a person typed them.
+    ///
+    /// # Errors
+    /// Values that cannot be accepted, all at once; nothing of a value is told.
+    pub fn typed(&self, given: &BTreeMap<String, String>) -> Result<TypedSecrets, PlanError> {
+        let mut errors = BTreeMap::new();
+        let mut typed = TypedSecrets::new();
+        for parameter in &self.secrets {
+            let value = given.get(&parameter.name).map(String::as_str).unwrap_or_default();
+            match parameter.check_secret(value) {
+                Ok(secret) => typed.extend(secret.map(|secret| (parameter.name.clone(), secret))),
+                Err(why) => {
+                    errors.insert(parameter.name.clone(), why);
+                }
+            }
+        }
+        for name in given.keys().filter(|name| self.secrets.iter().all(|one| one.name != **name)) {
+            errors.insert(name.clone(), "is not a secret parameter of this handler".to_owned());
+        }
+        if errors.is_empty() { Ok(typed) } else { Err(PlanError::Parameters(errors)) }
+    }
+
+    /// Why it cannot run without a person at a keyboard, where it asks for a secret. A sentence.
+    pub fn needs_typing(&self) -> Option<String> {
+        let secret = self.secrets.iter().find(|parameter| parameter.required)?;
+        Some(format!("the handler asks for the secret '{}', which a person types for each run.", secret.name))
     }
 
     /// The row for the queue, as a first attempt. `at` is the database's time, whatever our own clock says; `queue_life` is
@@ -248,6 +283,7 @@ impl Plan {
             argv: self.argv,
             plan_hash: self.hash,
             parameters: serde_json::json!(self.parameters),
+            secret_parameters: Vec::new(),
             risk: self.risk,
             timeout_seconds: self.handler.timeout_seconds,
             reason,
@@ -265,7 +301,7 @@ impl Plan {
     }
 }
 
-/// Every parameter of the handler with its value, as a run would have it.
+/// Every parameter of the handler with its value, secret ones excepted, as a run would have it.
 ///
 /// # Errors
 /// Values that cannot be accepted, all at once, or a definition that is not understood.
@@ -283,7 +319,7 @@ fn merge(
 ) -> Result<BTreeMap<String, String>, PlanError> {
     let mut errors = BTreeMap::new();
     let mut merged = BTreeMap::new();
-    for parameter in declared {
+    for parameter in declared.iter().filter(|parameter| !parameter.is_secret()) {
         let value = given.get(&parameter.name).or(parameter.default.as_ref()).cloned().unwrap_or_default();
         if let Err(why) = parameter.check(&value) {
             errors.insert(parameter.name.clone(), why);
@@ -291,7 +327,13 @@ fn merge(
         merged.insert(parameter.name.clone(), value);
     }
     for name in given.keys().filter(|name| !merged.contains_key(*name)) {
-        errors.insert(name.clone(), "is not a parameter of this handler".to_owned());
+        let secret = declared.iter().any(|parameter| parameter.is_secret() && parameter.name == **name);
+        let why = if secret {
+            "is a secret: it is sent under 'secrets'"
+        } else {
+            "is not a parameter of this handler"
+        };
+        errors.insert(name.clone(), why.to_owned());
     }
     if errors.is_empty() { Ok(merged) } else { Err(PlanError::Parameters(errors)) }
 }

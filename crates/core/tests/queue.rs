@@ -31,6 +31,7 @@ fn new_task(world: &World, handler: i64) -> NewTask {
         argv: vec!["a".into()],
         plan_hash: vec![1],
         parameters: serde_json::json!({}),
+        secret_parameters: Vec::new(),
         risk: Risk::Normal,
         timeout_seconds: 30,
         reason: None,

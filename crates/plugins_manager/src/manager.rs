@@ -6,7 +6,7 @@ use crate::executor::{Executor, Plugins};
 use crate::log_writer::LogWriter;
 use crate::message::Message;
 use crate::outcome::{CancelledBy, Verdict};
-use crate::plan_check::{Approved, Refused, approve_all};
+use crate::plan_check::{Approved, Refused, approve_all, typed_secrets_of};
 use crate::replay::Replayer;
 use crate::running::Running;
 use crate::shelf::Shelf;
@@ -21,6 +21,7 @@ use selfservice_core::models::tasks::Task;
 use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::plan::{Repeated, repeat_lost};
 use selfservice_core::queue::{self, Claim};
+use selfservice_core::sealing::OpeningKey;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -59,6 +60,8 @@ pub struct Manager {
     backlog: Arc<Backlog>,
     running: Running,
     id: Uuid,
+    /// Opens the secrets that people typed for this manager's tasks.
+    opening_key: OpeningKey,
     worker: Option<Worker>,
     /// Claimed, but not started: the database failed between claim and start, or there was no launcher.
     unstarted: Vec<Claim>,
@@ -127,6 +130,7 @@ impl Manager {
             backlog,
             running,
             id,
+            opening_key: OpeningKey::generate().context("while drawing the key for typed secrets")?,
             worker: None,
             unstarted: Vec::new(),
             cancelled: HashSet::new(),
@@ -215,11 +219,16 @@ impl Manager {
             stopping,
             lease,
         };
-        let (id, name) = (self.id, &self.name);
+        let (id, name, sealing_key) = (self.id, &self.name, self.opening_key.sealing_key());
         let (worker, renewed, strays) = self.pool.transaction::<_, DbError>(|connection| {
             let worker = match Worker::heartbeat(connection, id, &presence)? {
                 Some(worker) => worker,
-                None => Worker::register(connection, id, name, env!("CARGO_PKG_VERSION"), &presence)?,
+                None => {
+                    let worker =
+                        Worker::register(connection, id, name, env!("CARGO_PKG_VERSION"), &presence)?;
+                    Worker::tell_sealing_key(connection, id, sealing_key)?;
+                    worker
+                }
             };
             let renewed = queue::renew(connection, worker.epoch, &ids, lease)?;
             failpoint!("in_heartbeat");
@@ -312,7 +321,8 @@ impl Manager {
     fn start(&mut self, claims: Vec<Claim>) {
         let tasks: Vec<&Task> = claims.iter().map(|claim| &claim.task).collect();
         let decided = self.pool.run::<_, DbError>(|connection| {
-            Ok(approve_all(connection, &self.macros, &self.settings.plugins, &tasks))
+            let typed = typed_secrets_of(connection, self.id, &self.opening_key, &tasks)?;
+            Ok(approve_all(connection, &self.macros, &self.settings.plugins, &tasks, &typed))
         });
         match decided {
             Ok(decided) => {

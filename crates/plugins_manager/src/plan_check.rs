@@ -2,10 +2,14 @@
 
 use plugin_runner::{Digest, Invocation};
 use selfservice_core::config::{MacroFile, PluginSettings, Secret};
-use selfservice_core::db::PgConnection;
+use selfservice_core::db::{DbError, PgConnection};
 use selfservice_core::models::tasks::Task;
+use selfservice_core::models::typed_secrets::{self, TypedSecrets};
 use selfservice_core::plan::{Facts, Plan, PlanError, Request, Requester};
+use selfservice_core::sealing::OpeningKey;
+use std::collections::HashMap;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// A task that may start.
 pub struct Approved {
@@ -23,12 +27,28 @@ pub enum Refused {
     Undecided,
 }
 
+/// The secrets that people typed for these tasks, as far as this manager can read them.
+pub fn typed_secrets_of(
+    connection: &mut PgConnection,
+    worker: Uuid,
+    key: &OpeningKey,
+    tasks: &[&Task],
+) -> Result<HashMap<Uuid, TypedSecrets>, DbError> {
+    let with: Vec<Uuid> =
+        tasks.iter().filter(|task| !task.secret_parameters.is_empty()).map(|task| task.id).collect();
+    if with.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(typed_secrets::readable(connection, worker, key, &with)?)
+}
+
 /// Plans the tasks anew from the present inventory, rights and macros, and compares; answers in the tasks' order.
 pub fn approve_all(
     connection: &mut PgConnection,
     macros: &MacroFile,
     settings: &PluginSettings,
     tasks: &[&Task],
+    typed: &HashMap<Uuid, TypedSecrets>,
 ) -> Vec<Result<Approved, Refused>> {
     let asked: Vec<Result<(Request, Requester), Refused>> =
         tasks.iter().map(|task| Request::of_task(task).map_err(|why| rejected(&why))).collect();
@@ -40,7 +60,7 @@ pub fn approve_all(
         .map(|(task, asked)| {
             let (request, requester) = asked?;
             let facts = facts.as_ref().ok_or(Refused::Undecided)?;
-            approve(facts, macros, settings, task, &request, &requester)
+            approve(facts, macros, settings, task, typed.get(&task.id), &request, &requester)
         })
         .collect()
 }
@@ -50,6 +70,7 @@ fn approve(
     macros: &MacroFile,
     settings: &PluginSettings,
     task: &Task,
+    typed: Option<&TypedSecrets>,
     request: &Request,
     requester: &Requester,
 ) -> Result<Approved, Refused> {
@@ -73,7 +94,8 @@ fn approve(
     if plan.hash() != task.plan_hash {
         return Err(rejected("the target has changed since this was asked for"));
     }
-    let secrets = declared_secrets(macros, &plan.handler.secrets)?;
+    let mut secrets = declared_secrets(macros, &plan.handler.secrets)?;
+    secrets.extend(typed_secrets_for(&plan, task, typed)?);
     Ok(Approved {
         secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
         invocation: Invocation {
@@ -106,6 +128,26 @@ fn declared_secrets(macros: &MacroFile, names: &[String]) -> Result<Vec<(String,
             None => Err(rejected(&format!(
                 "the handler needs the secret {name}, which this manager does not have"
             ))),
+        })
+        .collect()
+}
+
+/// What a person typed, by the names that the plugin knows.
+fn typed_secrets_for(
+    plan: &Plan,
+    task: &Task,
+    typed: Option<&TypedSecrets>,
+) -> Result<Vec<(String, Secret)>, Refused> {
+    if let Some(why) = plan.needs_typing().filter(|_| task.secret_parameters.is_empty()) {
+        return Err(rejected(why.trim_end_matches('.')));
+    }
+    let asked = plan.secrets.iter().filter(|parameter| task.secret_parameters.contains(&parameter.name));
+    asked
+        .map(|parameter| match typed.and_then(|typed| typed.get(&parameter.name)) {
+            Some(secret) => Ok((parameter.secret_name(), secret.clone())),
+            None => Err(rejected(
+                "the secret that was typed can be read only by managers that ran when it was typed; run it again",
+            )),
         })
         .collect()
 }

@@ -4,9 +4,12 @@
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;
 use selfservice_core::models::logs::Chunk;
-use selfservice_core::models::tasks::{Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
+use selfservice_core::models::typed_secrets::Readers;
 use selfservice_core::models::workers::Worker;
-use selfservice_core::queue::{self, Cancelled};
+use selfservice_core::plan::{Plan, Request, Requester};
+use selfservice_core::queue::{self, Cancelled, Enqueued, NewTask};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use test_support::fixture::{self, World};
 use test_support::{AppOptions, Fault, FaultyProxy, TestApp, TestDatabase, eventually};
@@ -288,6 +291,60 @@ fn secrets_reach_the_plugin_and_never_the_log() {
     assert!(bench.log(task.id).starts_with("15\n<********>\n"), "{}", bench.log(task.id));
     assert_eq!(task.steps[0]["name"], "with ********");
     assert_eq!(bench.database.sql("SELECT count(*) FROM tasks t WHERE t::text LIKE '%hunter2%'"), "0");
+}
+
+#[test]
+fn a_typed_secret_is_read_by_managers_of_its_time_alone() {
+    let bench = Bench::start(&manager_only());
+    bench.database.sql(
+        "UPDATE event_handlers SET parameters = '[{\"name\": \"pin\", \"type\": \"secret\"}]' WHERE name = 'ok'; \
+         INSERT INTO workers (id, name, version, slots, alive_until) VALUES (gen_random_uuid(), 'gone', '0', 1, 'infinity')",
+    );
+    let bench_world = &bench.world;
+    let typed = |steal: &str| {
+        let requester = Requester {
+            users_id: bench_world.alice,
+            name: "alice".to_owned(),
+            identity: Identity::Password,
+            token_verb: None,
+        };
+        let request = Request {
+            hosts_id: bench_world.web_1,
+            services_id: bench_world.os,
+            event_handlers_id: bench_world.ok,
+            parameters: BTreeMap::new(),
+        };
+        let (id, at) = (Uuid::now_v7(), chrono::Utc::now());
+        // A draining manager takes nothing meanwhile.
+        bench.database.sql("UPDATE workers SET draining = true");
+        let queued = bench.database.pool().transaction::<_, DbError>(|connection| {
+            let plan = Plan::decide(connection, &MacroFile::default(), &requester, &request, id, at).unwrap();
+            let secrets =
+                plan.typed(&BTreeMap::from([("pin".to_owned(), "correct horse".to_owned())])).unwrap();
+            let life = Duration::from_secs(60);
+            let task = plan.into_task(&requester, id, at, life, Origin::Gui, Uuid::new_v4(), None);
+            let task = NewTask { secret_parameters: vec!["pin".to_owned()], ..task };
+            assert!(matches!(queue::enqueue(connection, &task)?, Enqueued::New(_)));
+            let readers = Readers::on(connection, bench_world.web_1)?;
+            readers.store(connection, id, &secrets).unwrap();
+            Ok(())
+        });
+        queued.unwrap();
+        bench.database.sql(steal);
+        bench.database.sql("UPDATE workers SET draining = false");
+        bench.finished(id)
+    };
+    assert_eq!(typed("SELECT 1").result, Some(TaskResult::Ok));
+    // As if the manager had started after the click; then as if its row came from another task.
+    for steal in [
+        "UPDATE typed_secrets SET workers_id = (SELECT id FROM workers WHERE name = 'gone')",
+        "UPDATE typed_secrets SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1)",
+    ] {
+        let task = typed(steal);
+        assert_eq!(task.result, Some(TaskResult::Rejected));
+        assert!(task.result_text.unwrap().contains("only by managers that ran when it was typed"), "{steal}");
+    }
+    assert_eq!(bench.database.sql("SELECT count(*) FROM typed_secrets"), "0");
 }
 
 #[test]

@@ -96,6 +96,47 @@ fn a_run_prints_its_output_and_ends_as_the_task_did() {
 }
 
 #[test]
+fn a_typed_secret_reaches_the_plugin_and_nothing_else() {
+    let desk = Desk::new();
+    desk.database.sql(
+        "UPDATE event_handlers SET arguments = '{}', parameters = \
+         '[{\"name\": \"password\", \"type\": \"secret\"}, {\"name\": \"unit\", \"type\": \"text\"}]' WHERE name = 'ok'",
+    );
+    desk.app.replace_plugin(
+        &desk.database,
+        "ok",
+        "read -r task; echo \"$# arguments, $task\"; printf '%s' \"$SELFSERVICE_SECRET_PASSWORD\" | wc -c
+         echo \"<$SELFSERVICE_SECRET_PASSWORD>\"; env | grep -c 'hunter2 hunter2'",
+    );
+    let file = desk.directory.path().join("password");
+    std::fs::write(&file, "hunter2 hunter2\n").unwrap();
+    let argument = format!("password={}", file.display());
+    let run = ["run", "web-1", "os", "ok", "-p", "unit=nginx"];
+    let typed = [&run[..], &["--secret-file", &argument]].concat();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    let (code, _, err) = desk.call("run", &typed);
+    assert_eq!((code, err.contains("may be read by others")), (5, true), "{err}");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let (code, _, err) = desk.call("run", &run);
+    assert_eq!((code, err.contains("password: must not be empty")), (5, true), "{err}");
+
+    let (code, out, err) = desk.call("run", &typed);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.starts_with("0 arguments, {") && out.contains(r#""parameters":{"unit":"nginx"}"#), "{out}");
+    assert!(out.ends_with("15\n<********>\n1\n"), "{out}");
+    assert_eq!(desk.database.rows_with("hunter2"), "", "in no table");
+    assert_eq!(desk.database.sql("SELECT count(*) FROM typed_secrets"), "0", "gone with the end of its task");
+    assert_eq!(desk.database.sql("SELECT secret_parameters FROM tasks"), "{password}");
+    assert_eq!(
+        desk.database.sql("SELECT detail -> 'secrets' FROM audit WHERE action = 'task.create'"),
+        r#"["password"]"#
+    );
+    for program in ["web_gui", "plugins_manager"] {
+        assert!(!desk.app.log(program).contains("hunter2"), "{program}");
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_told_with_what_can() {
     let desk = Desk::new();
     for (token, words, told) in [

@@ -70,6 +70,19 @@ impl TestDatabase {
         }
     }
 
+    /// The tables that hold this text anywhere, also as bytes; one in a line.
+    pub fn rows_with(&self, text: &str) -> String {
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let tables = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+        let found = tables.lines().map(|table| {
+            format!("SELECT '{table}' AS name FROM {table} t WHERE t::text LIKE '%{text}%' OR t::text LIKE '%{hex}%'")
+        });
+        self.sql(&format!(
+            "SELECT DISTINCT name FROM ({}) all_tables",
+            found.collect::<Vec<_>>().join(" UNION ALL ")
+        ))
+    }
+
     /// Ends every connection to the database and refuses new ones until [`TestDatabase::let_in`]: for a program it is
     /// as if the server were away.
     pub fn shut_out(&self) {

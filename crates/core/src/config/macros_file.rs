@@ -10,7 +10,29 @@ use std::path::Path;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
+/// Why a value is no secret that could be masked. The text completes "[secrets] NAME ..." and "this field ...".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WeakSecret {
+    /// Masking it would make output useless.
+    #[error("is too short: it can be masked only with {MIN_SECRET_LENGTH} characters or more")]
+    Short,
+    /// Output holds it anyway.
+    #[error("is a common word or a repeated character: masking it would hide ordinary output")]
+    Common,
+}
+
 impl Secret {
+    /// A value that can be masked in output.
+    pub fn new(value: String) -> Result<Self, WeakSecret> {
+        if value.chars().count() < MIN_SECRET_LENGTH {
+            return Err(WeakSecret::Short);
+        }
+        if is_common(&value) {
+            return Err(WeakSecret::Common);
+        }
+        Ok(Self(value))
+    }
+
     /// The value itself: for the environment of a plugin, and for masking.
     pub fn expose(&self) -> &str {
         &self.0
@@ -100,22 +122,12 @@ impl MacroFile {
         let mut section = file.section("secrets");
         for (name, value, line) in section.rest() {
             check_name(&name).map_err(|why| section.error(line, format!("[secrets] {name} {why}")))?;
-            if value.chars().count() < MIN_SECRET_LENGTH {
-                let message = format!(
-                    "[secrets] {name} is too short: it can be masked only with {MIN_SECRET_LENGTH} characters or more"
-                );
-                return Err(section.error(line, message));
-            }
-            if is_common(&value) {
-                let message = format!(
-                    "[secrets] {name} is a common word or a repeated character: masking it would hide ordinary output"
-                );
-                return Err(section.error(line, message));
-            }
+            let secret =
+                Secret::new(value).map_err(|why| section.error(line, format!("[secrets] {name} {why}")))?;
             if result.macros.contains_key(&name) {
                 return Err(section.error(line, format!("[secrets] {name} stands in [macros] already")));
             }
-            result.secrets.insert(name, Secret(value));
+            result.secrets.insert(name, secret);
         }
         file.finish()?;
         if !result.secrets.is_empty() {

@@ -19,7 +19,7 @@ pub use database::DatabaseSettings;
 pub use influxdata::{InfluxSettings, ServiceRule, TagUse};
 pub use ini::IniError;
 pub use loads::{LoadSettings, SOURCE_NAME, is_source_name};
-pub use macros_file::{MacroFile, Secret};
+pub use macros_file::{MacroFile, Secret, WeakSecret};
 pub use manager::ManagerSettings;
 pub use plugins::{PluginLimits, PluginSettings};
 pub use retention::RetentionSettings;

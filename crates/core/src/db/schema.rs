@@ -452,6 +452,7 @@ diesel::table! {
         attempt -> Int2,
         repeat_due -> Bool,
         plugin_hashes -> Array<Nullable<Bytea>>,
+        secret_parameters -> Array<Nullable<Text>>,
     }
 }
 
@@ -487,6 +488,16 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    typed_secrets (tasks_id, workers_id) {
+        tasks_id -> Uuid,
+        workers_id -> Uuid,
+        sealed -> Bytea,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     users (id) {
         id -> Int8,
         name -> Text,
@@ -514,6 +525,7 @@ diesel::table! {
         alive_until -> Timestamptz,
         tags -> Array<Nullable<Text>>,
         draining -> Bool,
+        sealing_key -> Nullable<Bytea>,
     }
 }
 
@@ -600,6 +612,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     teams,
     teams_members,
     teams_sources,
+    typed_secrets,
     users,
     workers,
 );

@@ -1,6 +1,7 @@
 //! Event handlers: healing actions, each a plugin with an argument template and the parameters a person is asked for.
 
 use super::TextArray;
+use crate::config::Secret;
 use crate::db::schema::event_handlers;
 use crate::text_enum::text_enum;
 use chrono::{DateTime, Utc};
@@ -81,6 +82,8 @@ text_enum! {
         Choice = "choice",
         /// `true` or `false`.
         Boolean = "boolean",
+        /// Typed anew for each run, and never shown, stored in clear or passed as an argument.
+        Secret = "secret",
     }
 }
 
@@ -145,7 +148,33 @@ impl Parameter {
             }
             ParameterType::Boolean if matches!(value, "true" | "false") => Ok(()),
             ParameterType::Boolean => Err("must be true or false".to_owned()),
+            ParameterType::Secret => Err("is a secret: it is sent under 'secrets'".to_owned()),
         }
+    }
+
+    /// Checks a value that a person typed for a secret parameter; `None`: nothing was typed into an optional one. The error
+    /// completes "this field ..." and says nothing of the value.
+    pub fn check_secret(&self, value: &str) -> Result<Option<Secret>, String> {
+        if value.is_empty() {
+            return if self.required { Err("must not be empty".to_owned()) } else { Ok(None) };
+        }
+        if value.chars().any(crate::names::is_invisible) {
+            return Err("must not contain control characters or characters that nobody sees".to_owned());
+        }
+        if value.chars().count() > MAX_TEXT_LENGTH {
+            return Err(format!("must not be longer than {MAX_TEXT_LENGTH} characters"));
+        }
+        Secret::new(value.to_owned()).map(Some).map_err(|why| why.to_string())
+    }
+
+    /// Whether its value is a secret.
+    pub fn is_secret(&self) -> bool {
+        self.kind == ParameterType::Secret
+    }
+
+    /// The name of a secret parameter behind `SELFSERVICE_SECRET_` in the plugin's environment.
+    pub fn secret_name(&self) -> String {
+        self.name.to_uppercase()
     }
 
     /// Checks the definition itself, as an engineer wrote it. The error completes "the parameter ...".
@@ -170,6 +199,9 @@ impl Parameter {
             compile(pattern).map_err(|error| format!("has a pattern that is not understood: {error}"))?;
         }
         match self.default.as_deref().filter(|default| !default.is_empty()) {
+            Some(_) if self.is_secret() => {
+                Err("has a default, which everybody could read: a secret is typed each time".to_owned())
+            }
             Some(default) => self.check(default).map_err(|why| format!("has a default that {why}")),
             None => Ok(()),
         }
@@ -339,6 +371,31 @@ mod tests {
         assert!(parameter(r#""type": "boolean""#).check("yes").is_err());
         assert_eq!(number.check(""), Err("must not be empty".to_owned()));
         assert_eq!(parameter(r#""type": "integer", "required": false"#).check(""), Ok(()));
+    }
+
+    #[test]
+    fn a_secret_can_be_masked_and_is_not_told_of() {
+        let secret = parameter(r#""type": "secret""#);
+        assert_eq!(secret.check_secret("correct horse").unwrap().unwrap().expose(), "correct horse");
+        assert_eq!(secret.check_secret("-begins with it").unwrap().unwrap().expose(), "-begins with it");
+        for (value, why) in [
+            ("", "must not be empty"),
+            ("tooxs", "is too short"),
+            ("password", "is a common word"),
+            ("aaaaaaaa", "is a common word"),
+            ("two\nlines", "must not contain control"),
+            ("nul\0nul", "must not contain control"),
+        ] {
+            let error = secret.check_secret(value).unwrap_err();
+            assert!(error.starts_with(why), "{value:?}: {error}");
+            assert!(value.is_empty() || !error.contains(value));
+        }
+        assert!(secret.check_secret(&"x1".repeat(501)).is_err());
+        assert_eq!(parameter(r#""type": "secret", "required": false"#).check_secret(""), Ok(None));
+        assert!(secret.check("correct horse").unwrap_err().contains("'secrets'"));
+        let open = parameter(r#""type": "secret", "default": "correct horse""#).check_definition();
+        assert!(open.unwrap_err().contains("everybody could read"));
+        assert!(parameter(r#""type": "secret", "pattern": "a""#).check_definition().is_err());
     }
 
     #[test]

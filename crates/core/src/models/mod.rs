@@ -22,6 +22,7 @@ pub mod signin;
 pub mod tasks;
 pub mod teams;
 mod text_array;
+pub mod typed_secrets;
 pub mod users;
 pub mod visible;
 pub mod wait_reason;

@@ -208,6 +208,9 @@ pub struct Task {
     pub plugin_hashes: Vec<Vec<u8>>,
     /// Lost, and to be started again by a manager.
     pub repeat_due: bool,
+    /// Parameters for which a person typed a secret.
+    #[diesel(deserialize_as = TextArray)]
+    pub secret_parameters: Vec<String>,
 }
 
 /// The task that does another one again.

@@ -112,6 +112,14 @@ impl Worker {
         .get_result(connection)
     }
 
+    /// Tells with which key secrets are sealed for this start of the manager.
+    pub fn tell_sealing_key(connection: &mut PgConnection, id: Uuid, key: &[u8]) -> QueryResult<()> {
+        diesel::update(workers::table.find(id))
+            .set(workers::sealing_key.eq(key))
+            .execute(connection)
+            .map(drop)
+    }
+
     /// Says that the manager lives. `None`: it is not registered (any more).
     pub fn heartbeat(
         connection: &mut PgConnection,

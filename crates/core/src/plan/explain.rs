@@ -41,6 +41,9 @@ impl Trial {
     ) -> Vec<ExplainedArgument> {
         let mut table = MacroTable::new(file);
         table.allow_empty(handler.empty_macros);
+        for parameter in handler.parameters().unwrap_or_default().iter().filter(|one| one.is_secret()) {
+            table.refuse_parameter(&parameter.name);
+        }
         fill(&mut table, &self.host, &self.placement, self.service.as_ref(), &self.parameters, requester);
         let table = with_task(table, id, at);
         handler

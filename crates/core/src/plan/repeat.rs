@@ -89,6 +89,9 @@ fn new_task(
         Err(PlanError::Query(error)) => return Err(error.into()),
         Err(error) => return Ok(Err(error.to_string())),
     };
+    if let Some(why) = plan.needs_typing() {
+        return Ok(Err(why.trim_end_matches('.').to_owned()));
+    }
     if !plan.handler.repeatable {
         return Ok(Err("the handler is not repeatable any more".to_owned()));
     }

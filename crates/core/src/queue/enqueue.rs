@@ -41,6 +41,8 @@ pub struct NewTask {
     pub plan_hash: Vec<u8>,
     /// What the person filled in.
     pub parameters: serde_json::Value,
+    /// Parameters for which a person typed a secret; the values go their own way ([`crate::models::typed_secrets`]).
+    pub secret_parameters: Vec<String>,
     /// Risk as decided.
     pub risk: Risk,
     /// Longest run, in seconds.
@@ -106,8 +108,12 @@ pub fn enqueue(connection: &mut PgConnection, task: &NewTask) -> QueryResult<Enq
         }
         let active = Task::active_on(connection, task.hosts_id, task.services_id, task.event_handlers_id)?;
         if let Some(row) = active {
-            let same =
-                row.argv == task.argv && row.plugin == task.plugin && row.parameters == task.parameters;
+            // Whether the same secret was typed nobody can say.
+            let same = row.argv == task.argv
+                && row.plugin == task.plugin
+                && row.parameters == task.parameters
+                && row.secret_parameters.is_empty()
+                && task.secret_parameters.is_empty();
             return Ok(if same { Enqueued::Attached(Box::new(row)) } else { Enqueued::Busy(Box::new(row)) });
         }
     }

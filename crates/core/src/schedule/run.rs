@@ -210,5 +210,5 @@ fn obstacle(plan: &Plan, schedule: &Schedule) -> Option<String> {
     if plan.handler.reason_required && schedule.reason.is_none() {
         return Some("the handler asks for a reason, and the schedule gives none.".to_owned());
     }
-    plan.handler.pause_text()
+    plan.needs_typing().or_else(|| plan.handler.pause_text())
 }

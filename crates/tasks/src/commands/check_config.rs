@@ -95,7 +95,7 @@ fn complaints_of(handler: &EventHandler, macros: Option<&MacroFile>, plugins: &R
     complaints.extend(secrets.map(|name| format!("there is no secret {name} in macros.ini")));
     match handler.parameters() {
         Ok(parameters) => {
-            let names = parameters.iter().map(|parameter| parameter.name.as_str());
+            let names = parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.is_secret()));
             complaints.extend(macros::check(file, names, &handler.arguments));
         }
         Err(error) => complaints.push(format!("its parameters are not understood: {error}")),

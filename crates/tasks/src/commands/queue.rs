@@ -212,6 +212,9 @@ fn retry(context: &Context, id: Uuid, user: Option<&str>, reason: Option<String>
         if let Some(text) = plan.handler.pause_text() {
             bail!("{text}");
         }
+        if let Some(why) = plan.needs_typing() {
+            bail!("{why}");
+        }
         let reason = reason.or_else(|| task.reason.clone()).filter(|reason| !reason.trim().is_empty());
         if plan.handler.reason_required && reason.is_none() {
             bail!("the event handler asks for a reason: say it with --reason");

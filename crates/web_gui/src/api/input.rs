@@ -27,6 +27,21 @@ pub fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap
     Ok(values)
 }
 
+/// Reads an object of texts that are secrets: what is wrong with one is said without it.
+pub fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values: BTreeMap<String, serde_json::Value> = BTreeMap::deserialize(deserializer)?;
+    if values.len() > MAX_PARAMETERS {
+        return Err(D::Error::custom(format!("there are more than {MAX_PARAMETERS} secrets")));
+    }
+    values
+        .into_iter()
+        .map(|(name, value)| match value {
+            serde_json::Value::String(text) => Ok((name, text)),
+            _ => Err(D::Error::custom("each of the secrets must be a text")),
+        })
+        .collect()
+}
+
 /// A UUID in its usual form of 36 characters. Every other form is none: one task has one name.
 pub fn uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == 36)

@@ -258,6 +258,8 @@ pub struct TaskShape {
     command: String,
     /// Where the host stood when the task was asked for.
     environments: Vec<EnvironmentShape>,
+    /// Parameters for which a secret was typed.
+    secret_parameters: Vec<String>,
     /// Why, as the person said.
     reason: Option<String>,
     identity: Identity,
@@ -312,6 +314,7 @@ impl TaskShape {
             page_url: format!("/tasks/{}", task.id),
             plugin: task.plugin,
             argv: task.argv,
+            secret_parameters: task.secret_parameters,
             reason: task.reason,
             identity: task.identity,
             exit_code: task.exit_code,

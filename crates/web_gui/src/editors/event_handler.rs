@@ -90,6 +90,7 @@ fn parameters() -> Section {
         (ParameterType::Integer, "whole number"),
         (ParameterType::Choice, "one of a list"),
         (ParameterType::Boolean, "true or false"),
+        (ParameterType::Secret, "secret, typed for each run"),
     ];
     let types = types.map(|(kind, text)| (kind.as_str().to_owned(), text.to_owned()));
     let answers = [("yes", "must be filled in"), ("no", "may stay empty")];
@@ -105,7 +106,8 @@ fn parameters() -> Section {
         Column::line(maximum, "Largest number").class("for-integer"),
         Column::area(list, "Choices, one in a line").class("for-choice"),
     ];
-    let help = "Text never begins with '-' or '@' and has no control characters, whatever the pattern says.";
+    let help = "Text never begins with '-' or '@' and has no control characters, whatever the pattern says. A secret \
+                stands in no argument: the plugin gets it as SELFSERVICE_SECRET_NAME in its environment.";
     let parameters = Field::rows("parameters", "Parameters", help, "Parameter", columns);
     Section {
         title: "Parameters",

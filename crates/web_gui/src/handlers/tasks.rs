@@ -242,6 +242,8 @@ struct TaskView {
     word: &'static str,
     detail: String,
     command: String,
+    /// Names of parameters for which a secret was typed.
+    secrets: String,
     plugin: String,
     timeout: String,
     created_at: When,
@@ -315,6 +317,7 @@ impl TaskView {
             word,
             detail,
             command: api::command_text(&task.plugin, &task.argv),
+            secrets: task.secret_parameters.join(", "),
             plugin: task.plugin,
             timeout: format!("{} s", task.timeout_seconds),
             created_at: task.created_at.into(),

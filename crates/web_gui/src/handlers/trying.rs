@@ -36,7 +36,26 @@ struct TryPage {
     parameters: Vec<ParameterField>,
     /// None before anything was asked for.
     command: Option<Vec<ArgumentRow>>,
-    secrets: Vec<String>,
+    secrets: Vec<SecretRow>,
+}
+
+/// What the plugin gets in its environment, without its value.
+struct SecretRow {
+    name: String,
+    origin: &'static str,
+}
+
+impl SecretRow {
+    fn of(handler: &EventHandler, declared: &[Parameter]) -> Vec<Self> {
+        let kept =
+            handler.secrets.iter().cloned().map(|name| Self { name, origin: "[secrets] of macros.ini" });
+        let typed = declared.iter().filter(|parameter| parameter.is_secret());
+        let typed = typed.map(|parameter| Self {
+            name: parameter.secret_name(),
+            origin: "typed by the person for each run",
+        });
+        kept.chain(typed).collect()
+    }
 }
 
 /// A field with what was typed into it.
@@ -115,9 +134,13 @@ impl TryPage {
             services: visible::names(connection, viewer, Noun::Service, None, SUGGESTED)?,
             host: Typed { value: host_name.clone(), error: None },
             service: Typed { value: service_name.clone(), error: None },
-            parameters: declared.iter().map(|parameter| ParameterField::new(parameter, asked)).collect(),
+            parameters: declared
+                .iter()
+                .filter(|parameter| !parameter.is_secret())
+                .map(|parameter| ParameterField::new(parameter, asked))
+                .collect(),
             command: None,
-            secrets: handler.secrets.clone(),
+            secrets: SecretRow::of(handler, &declared),
         };
         if !asked.contains_key("host") {
             return Ok(shown);
@@ -169,7 +192,7 @@ impl ParameterField {
         let options = match parameter.kind {
             ParameterType::Choice => parameter.choices.clone().unwrap_or_default(),
             ParameterType::Boolean => vec!["true".to_owned(), "false".to_owned()],
-            ParameterType::Text | ParameterType::Integer => Vec::new(),
+            ParameterType::Text | ParameterType::Integer | ParameterType::Secret => Vec::new(),
         };
         Self {
             name: parameter.name.clone(),

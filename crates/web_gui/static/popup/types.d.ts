@@ -7,7 +7,7 @@ type HostBrief = { id: number; name: string; address: string; environments: Envi
 type Parameter = {
   name: string;
   label: string;
-  type: "text" | "integer" | "choice" | "boolean";
+  type: "text" | "integer" | "choice" | "boolean" | "secret";
   default: string | null;
   required: boolean;
   minimum: number | null;
@@ -42,6 +42,7 @@ type Task = TaskBrief & {
   plugin: string;
   command: string;
   environments: Environment[];
+  secret_parameters: string[];
   reason: string | null;
   exit_code: number | null;
   result_text: string | null;

@@ -208,16 +208,20 @@ async fn a_handler_with_secrets_is_not_theirs_to_point() {
              SELECT s.id, h.id, 1 FROM services s, event_handlers h WHERE s.name = 'cache' AND h.name = 'ok'; \
          INSERT INTO services_members (hosts_id, services_id, direct) SELECT h.id, s.id, true FROM hosts h, services s \
              WHERE h.name = 'both' AND s.name = 'cache'; \
-         UPDATE event_handlers SET secrets = '{TOKEN}' WHERE name = 'ok'",
+         UPDATE event_handlers SET parameters = '[{\"name\": \"password\", \"type\": \"secret\"}]' WHERE name = 'ok'",
     );
     let carol = api.person(api.world.carol);
     let path = format!("/hosts/{}", api.world.web_2);
-    for (field, value) in [("address", "10.6.6.6"), ("name", "evil"), ("description", "evil")] {
-        let mut change = json!({"name": "web-2"});
-        change[field] = json!(value);
-        let (status, body) = put(&carol, &path, &change).await;
-        let detail = body["detail"].as_str().unwrap_or_default();
-        assert!(status == 403 && detail.contains("gets secrets"), "{field}: {status} {body}");
+    for kept in ["typed by a person", "kept in macros.ini"] {
+        for (field, value) in [("address", "10.6.6.6"), ("name", "evil"), ("description", "evil")] {
+            let mut change = json!({"name": "web-2"});
+            change[field] = json!(value);
+            let (status, body) = put(&carol, &path, &change).await;
+            let detail = body["detail"].as_str().unwrap_or_default();
+            assert!(status == 403 && detail.contains("gets secrets"), "{kept}, {field}: {status} {body}");
+        }
+        api.database
+            .sql("UPDATE event_handlers SET secrets = '{TOKEN}', parameters = '[]' WHERE name = 'ok'");
     }
     // Though it is effective on web-2, it comes there by no other service, and to no other host.
     let more = json!({"name": "web-2", "services": ["os", "cache"]});

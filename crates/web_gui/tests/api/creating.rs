@@ -2,6 +2,12 @@
 
 use crate::common::{Api, Person, with_key};
 use selfservice_core::access::Verb;
+use selfservice_core::db::{DbError, PgConnection};
+use selfservice_core::models::tasks::TaskResult;
+use selfservice_core::models::typed_secrets;
+use selfservice_core::models::workers::Worker;
+use selfservice_core::queue;
+use selfservice_core::sealing::OpeningKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -236,6 +242,125 @@ async fn the_same_attaches_and_other_parameters_wait() {
         api.database.sql("SELECT string_agg(actor || ' ' || action, ', ' ORDER BY id) FROM audit"),
         "alice task.create, root task.attach"
     );
+}
+
+#[tokio::test]
+async fn a_secret_is_sealed_for_the_managers_that_live() {
+    let api = Api::start();
+    api.database.sql(
+        "UPDATE event_handlers SET parameters = '[{\"name\": \"password\", \"type\": \"secret\"}]' WHERE name = 'ok'",
+    );
+    let (alice, alone) = (api.person(api.world.alice), api.check(api.world.web_1));
+    let with = |secrets: Value| {
+        let mut body = alone.clone();
+        body["secrets"] = secrets;
+        body["request_key"] = json!(Uuid::new_v4());
+        body
+    };
+    let shown = alice.post("/plans", &json!({"host_id": api.world.web_1, "service_id": api.world.os, "handler_id": api.world.ok, "parameters": {}})).await;
+    assert_eq!(
+        (shown.status.as_u16(), &shown.body["command"]),
+        (200, &json!("ok")),
+        "no secret is needed to show it"
+    );
+    for (secrets, field, why) in [
+        (json!({}), "password", "must not be empty"),
+        (json!({"password": "x7!"}), "password", "is too short"),
+        (json!({"password": "password1"}), "password", "is a common word"),
+        (json!({"password": "hunter2\u{0}hunter2"}), "password", "must not contain control characters"),
+        (
+            json!({"password": "hunter2 hunter2", "user": "hunter2 hunter2"}),
+            "user",
+            "is not a secret parameter",
+        ),
+    ] {
+        let refused = alice.post("/tasks", &with(secrets)).await;
+        let text = refused.body["errors"][field].as_str().unwrap_or_default();
+        assert!(refused.status == 400 && text.starts_with(why), "{refused:?}");
+        assert!(!refused.body.to_string().contains("hunter2"), "{refused:?}");
+    }
+    let mut open = with(json!({}));
+    open["parameters"] = json!({"password": "hunter2 hunter2"});
+    let refused = alice.post("/tasks", &open).await;
+    assert!(refused.body["errors"]["password"].as_str().unwrap().contains("'secrets'"), "{refused:?}");
+    let refused = alice.post("/tasks", &with(json!({"password": ["hunter2 hunter2"]}))).await;
+    assert!(refused.status == 400 && !refused.body.to_string().contains("hunter2"), "{refused:?}");
+    let nobody = alice.post("/tasks", &with(json!({"password": "hunter2 hunter2"}))).await;
+    assert!(nobody.status == 409 && nobody.detail().starts_with("No plugins manager"), "{nobody:?}");
+    assert_eq!(api.count("SELECT count(*) FROM tasks"), 0);
+
+    let (manager, other) = (api.manager(1), api.manager(1));
+    let (key, other_key) = (OpeningKey::generate().unwrap(), OpeningKey::generate().unwrap());
+    for (worker, key) in [(&manager, &key), (&other, &other_key)] {
+        let told = |c: &mut _| Ok::<_, DbError>(Worker::tell_sealing_key(c, worker.id, key.sealing_key())?);
+        api.database.pool().run(told).unwrap();
+    }
+    let body = with(json!({"password": "hunter2 hunter2"}));
+    let made = alice.post("/tasks", &body).await;
+    assert_eq!(
+        (made.status.as_u16(), &made.body["task"]["secret_parameters"]),
+        (201, &json!(["password"])),
+        "{made:?}"
+    );
+    assert_eq!(alice.post("/tasks", &body).await.id(), made.id(), "the same click");
+    let again = alice.post("/tasks", &with(json!({"password": "hunter2 hunter2"}))).await;
+    assert!(again.status == 409 && again.detail().contains("with a secret that was typed"), "{again:?}");
+    assert_eq!(api.database.rows_with("hunter2"), "", "in clear it stands in no table");
+    let read = |worker: &Worker, key: &OpeningKey| {
+        let read = |c: &mut _| Ok::<_, DbError>(typed_secrets::readable(c, worker.id, key, &[made.id()])?);
+        api.database.pool().run(read).unwrap()
+    };
+    for (worker, key) in [(&manager, &key), (&other, &other_key)] {
+        assert_eq!(read(worker, key)[&made.id()]["password"].expose(), "hunter2 hunter2");
+    }
+    assert!(read(&manager, &other_key).is_empty(), "each reads its own");
+    api.database.sql("UPDATE typed_secrets SET tasks_id = gen_random_uuid() WHERE true");
+    let moved: Uuid = api.database.sql("SELECT tasks_id FROM typed_secrets LIMIT 1").parse().unwrap();
+    let read = |c: &mut _| Ok::<_, DbError>(typed_secrets::readable(c, manager.id, &key, &[moved])?);
+    assert!(api.database.pool().run(read).unwrap().is_empty(), "in another task's row it is worth nothing");
+}
+
+#[tokio::test]
+async fn a_secret_goes_with_its_task_however_that_ends() {
+    let api = Api::start();
+    api.database.sql(
+        "UPDATE event_handlers SET parameters = '[{\"name\": \"password\", \"type\": \"secret\"}]' WHERE name = 'ok'",
+    );
+    let alice = api.person(api.world.alice);
+    let manager = api.manager(1);
+    let key = OpeningKey::generate().unwrap();
+    let told = |c: &mut _| Ok::<_, DbError>(Worker::tell_sealing_key(c, manager.id, key.sealing_key())?);
+    api.database.pool().run(told).unwrap();
+    for end in ["cancel", "expire", "lose", "restore"] {
+        let mut body = api.check(api.world.web_1);
+        body["secrets"] = json!({"password": "hunter2 hunter2"});
+        let made = alice.post("/tasks", &body).await;
+        assert_eq!(
+            (made.status.as_u16(), api.count("SELECT count(*) FROM typed_secrets")),
+            (201, 1),
+            "{made:?}"
+        );
+        let done = |work: &dyn Fn(&mut PgConnection) -> Result<(), DbError>| {
+            api.database.pool().transaction(|c| work(c)).unwrap()
+        };
+        match end {
+            "cancel" => {
+                assert_eq!(alice.post(&format!("/tasks/{}/cancel", made.id()), &json!({})).await.status, 202)
+            }
+            "expire" => {
+                api.database.sql("UPDATE tasks SET expires_at = now() - interval '1 s'");
+                done(&|c| Ok(queue::expire(c).map(drop)?));
+            }
+            "lose" => {
+                api.claim(&manager);
+                api.finish(made.id(), &manager, TaskResult::Lost);
+            }
+            _ => {
+                api.database.sql(queue::AFTER_RESTORE);
+            }
+        }
+        assert_eq!(api.count("SELECT count(*) FROM typed_secrets"), 0, "{end}");
+    }
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn a_command_is_shown_with_the_origin_of_every_value() {
         "production root",
         "environments of the host web-1",
         "who asks for the run",
-        "<code>TOKEN</code>",
+        "<code>SELFSERVICE_SECRET_TOKEN</code>",
         "••••••",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");

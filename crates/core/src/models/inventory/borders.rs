@@ -98,6 +98,9 @@ pub(super) fn forbidden(
     Ok(complaints)
 }
 
+/// Whether the handler `h` is given secrets, of macros.ini or of the person who asks.
+const GETS_SECRETS: &str = "(h.secrets <> '{}' OR h.parameters @> '[{\"type\": \"secret\"}]')";
+
 /// What was effective on a host before an editor changed it.
 pub(super) struct Border<'a> {
     editor: Editor<'a>,
@@ -149,7 +152,7 @@ impl<'a> Border<'a> {
         let gained: YesRow = diesel::sql_query(format!(
             "SELECT EXISTS (SELECT 1 {EFFECTIVE} \
              AND (m.services_id, h.id) NOT IN (SELECT * FROM unnest($2::bigint[], $3::bigint[])) \
-             AND (h.secrets <> '{{}}' OR NOT (h.id = ANY($3) OR {runs_elsewhere}))) AS yes"
+             AND ({GETS_SECRETS} OR NOT (h.id = ANY($3) OR {runs_elsewhere}))) AS yes"
         ))
         .bind::<BigInt, _>(hosts_id)
         .bind::<Array<BigInt>, _>(services)
@@ -172,7 +175,7 @@ struct YesRow {
 
 fn gets_secrets(connection: &mut PgConnection, hosts_id: i64) -> QueryResult<bool> {
     let row: YesRow =
-        diesel::sql_query(format!("SELECT EXISTS (SELECT 1 {EFFECTIVE} AND h.secrets <> '{{}}') AS yes"))
+        diesel::sql_query(format!("SELECT EXISTS (SELECT 1 {EFFECTIVE} AND {GETS_SECRETS}) AS yes"))
             .bind::<BigInt, _>(hosts_id)
             .get_result(connection)?;
     Ok(row.yes)

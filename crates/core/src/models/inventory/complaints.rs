@@ -187,6 +187,18 @@ impl EventHandler {
                 let text = format!("the parameter '{name}' {why}");
                 complaints.push(Complaint::of_entry("parameters", entry, text));
             }
+            if parameter.is_secret() && self.secrets.contains(&parameter.secret_name()) {
+                let text = format!(
+                    "the parameter '{name}' and one of the secrets would have the same name for the plugin"
+                );
+                complaints.push(Complaint::of_entry("parameters", entry, text));
+            }
+            if parameter.is_secret() && self.repeatable {
+                let text = format!(
+                    "the parameter '{name}' is a secret, which is forgotten when a run has ended: the handler cannot be repeatable"
+                );
+                complaints.push(Complaint::of_entry("parameters", entry, text));
+            }
             // The macro counts without case.
             if !seen.insert(parameter.name.to_uppercase()) {
                 let text = format!("the parameter '{name}' stands twice");
@@ -199,7 +211,8 @@ impl EventHandler {
     fn argument_complaints(&self, file: &MacroFile) -> Vec<Complaint> {
         let mut complaints = Vec::new();
         for (entry, argument) in self.arguments.iter().enumerate() {
-            let declared = self.parameters.iter().map(|parameter| parameter.name.as_str());
+            let declared =
+                self.parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.is_secret()));
             let found = macros::check(file, declared, std::slice::from_ref(argument));
             complaints.extend(found.into_iter().map(|text| Complaint::of_entry("arguments", entry, text)));
         }

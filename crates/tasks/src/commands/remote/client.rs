@@ -12,6 +12,9 @@ const MOST: u64 = 64 * 1024 * 1024;
 /// A token is shorter.
 const TOKEN_BYTES: u64 = 1024;
 
+/// A secret that a person types is shorter.
+const SECRET_BYTES: u64 = 8 * 1024;
+
 /// Where the service is, and what proves who asks.
 pub struct Client {
     web: web::Client,
@@ -82,20 +85,41 @@ pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
-fn read_token(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if file == Path::new("-") {
-        io::stdin().lock().take(TOKEN_BYTES).read_to_string(&mut text).context("while reading the token")?;
-    } else {
-        let opened = std::fs::File::open(file);
-        let opened = opened.with_context(|| format!("while reading the token in {}", file.display()))?;
-        let metadata = opened.metadata().context("while looking at the token's file")?;
-        if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-            let path = file.display();
-            bail!("{path} holds an API token and may be read by others; run: chmod 0600 {path}");
-        }
-        opened.take(TOKEN_BYTES).read_to_string(&mut text).context("while reading the token")?;
+/// The value of a secret parameter, without the line end behind it.
+pub fn read_secret(file: &Path) -> anyhow::Result<String> {
+    let text = read_private(file, "a secret", SECRET_BYTES)?;
+    Ok(text
+        .strip_suffix('\n')
+        .map(|text| text.strip_suffix('\r').unwrap_or(text))
+        .unwrap_or(&text)
+        .to_owned())
+}
+
+/// Reads a file that only its owner may read.
+fn read_private(file: &Path, what: &str, most: u64) -> anyhow::Result<String> {
+    let opened = std::fs::File::open(file);
+    let opened = opened.with_context(|| format!("while reading {what} in {}", file.display()))?;
+    let metadata = opened.metadata().with_context(|| format!("while looking at {}", file.display()))?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        let path = file.display();
+        bail!("{path} holds {what} and may be read by others; run: chmod 0600 {path}");
     }
+    let mut text = String::new();
+    opened
+        .take(most)
+        .read_to_string(&mut text)
+        .with_context(|| format!("while reading {what} in {}", file.display()))?;
+    Ok(text)
+}
+
+fn read_token(file: &Path) -> anyhow::Result<String> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().lock().take(TOKEN_BYTES).read_to_string(&mut text).context("while reading the token")?;
+        text
+    } else {
+        read_private(file, "an API token", TOKEN_BYTES)?
+    };
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         bail!("{} holds no API token", file.display());

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use client::{Client, Reply, at};
 use follow::{Interrupted, follow};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -71,6 +71,10 @@ struct RunArguments {
     /// A parameter of the handler; may be given several times
     #[arg(long = "parameter", short = 'p', value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,
+    /// A secret parameter of the handler, read from a file that only you may read; may be given several times. No secret is
+    /// taken from the command line
+    #[arg(long = "secret-file", value_name = "NAME=FILE", value_parser = pair)]
+    secret_files: Vec<(String, String)>,
     /// Why; some actions need one
     #[arg(long)]
     reason: Option<String>,
@@ -99,7 +103,7 @@ impl OnInterrupt {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a parameter is written NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("it is written NAME=..., with the name of a parameter")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -123,7 +127,14 @@ fn start(client: &Client, arguments: RunArguments, json: bool) -> anyhow::Result
             bail!("the parameter '{name}' is given twice");
         }
     }
-    let body = json!({
+    let mut secrets = Map::new();
+    for (name, file) in arguments.secret_files {
+        let value = client::read_secret(Path::new(&file))?;
+        if secrets.insert(name.clone(), json!(value)).is_some() {
+            bail!("the secret '{name}' is given twice");
+        }
+    }
+    let mut body = json!({
         "host_id": target.host,
         "service_id": target.service,
         "handler_id": target.handler,
@@ -132,6 +143,9 @@ fn start(client: &Client, arguments: RunArguments, json: bool) -> anyhow::Result
         "typed_host": arguments.confirm_host,
         "request_key": Uuid::new_v4(),
     });
+    if let (false, Some(body)) = (secrets.is_empty(), body.as_object_mut()) {
+        body.insert("secrets".to_owned(), Value::Object(secrets));
+    }
     let answer = until_answered(client, &body)?;
     let id = at(&answer, "/task/id").as_str().and_then(|id| id.parse::<Uuid>().ok());
     let id = id.context("the service answered without a task")?;

@@ -23,6 +23,7 @@ use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
 use selfservice_core::models::schedule_runs::database_time;
 use selfservice_core::models::tasks::{Identity, Origin, Task, TaskState};
+use selfservice_core::models::typed_secrets::{Readers, StoreError};
 use selfservice_core::plan::{Plan, Request};
 use selfservice_core::queue::{Enqueued, NewTask, enqueue};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,11 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Debug, Deserialize, ToSchema)]
+/// A secret that a person typed is sealed for the managers that live.
+const NO_READER: &str = "No plugins manager that takes tasks of this host is running, and what you typed is kept for \
+                         nobody else. Nothing was started; try again when a manager runs.";
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 /// What is to run and where, with what confirms it.
 #[schema(
@@ -47,6 +52,9 @@ pub(in crate::api) struct Asked {
     handler_id: i64,
     #[serde(deserialize_with = "input::parameters")]
     parameters: BTreeMap<String, String>,
+    /// Values of secret parameters, by name: typed anew for each run, never kept in clear and never told again.
+    #[serde(default, deserialize_with = "input::secrets")]
+    secrets: BTreeMap<String, String>,
     /// Why; some actions need one.
     #[serde(default)]
     reason: Option<String>,
@@ -111,6 +119,7 @@ impl Placed {
 struct Order {
     signed: Signed,
     request: Request,
+    secrets: BTreeMap<String, String>,
     reason: Option<String>,
     nonce: Option<Uuid>,
     typed_host: Option<String>,
@@ -123,6 +132,7 @@ impl Order {
         Ok(Self {
             signed,
             request: input::request(asked.host_id, asked.service_id, asked.handler_id, asked.parameters),
+            secrets: asked.secrets,
             reason: input::reason(asked.reason)?,
             nonce: asked.nonce,
             typed_host: asked.typed_host,
@@ -159,12 +169,19 @@ impl Order {
         if let Some(task) = self.earlier(connection, &plan)? {
             return Ok(Placed { task: Box::new(task), attached: true });
         }
+        let typed = plan.typed(&self.secrets)?;
         self.check_retry(connection, &plan)?;
         if let Some(why) = plan.handler.pause_text() {
             let detail = format!("{why}. Nothing was started.");
             return Err(AppError::Conflict { detail, task_id: None });
         }
         self.check_reason_and_host(&plan)?;
+        // Most actions ask for no secret, and need no look at the managers.
+        let readers =
+            if typed.is_empty() { Readers::default() } else { Readers::on(connection, plan.host.id)? };
+        if readers.is_empty() && !typed.is_empty() {
+            return Err(AppError::Conflict { detail: NO_READER.to_owned(), task_id: None });
+        }
         if let Err(error) = self.use_confirmation(connection, &plan) {
             // The other half of a double click may just have used it.
             return match self.earlier(connection, &plan)? {
@@ -178,7 +195,14 @@ impl Order {
         };
         let reason = self.reason.clone();
         let task = plan.into_task(&requester, id, at, state.queue_life, origin, self.request_key, reason);
-        self.enqueue(connection, &NewTask { retry_of: self.retry_of, ..task })
+        let secret_parameters = typed.keys().cloned().collect();
+        let task = NewTask { retry_of: self.retry_of, secret_parameters, ..task };
+        let placed = self.enqueue(connection, &task)?;
+        if !placed.attached {
+            readers.store(connection, placed.task.id, &typed).map_err(not_stored)?;
+        }
+        failpoint!("web_after_insert_before_commit");
+        Ok(placed)
     }
 
     /// What this click has made already.
@@ -264,12 +288,12 @@ impl Order {
             "environments": new.environments,
             "plugin": new.plugin,
             "argv": new.argv,
+            "secrets": new.secret_parameters,
             "risk": new.risk,
             "reason": new.reason,
             "retry_of": new.retry_of,
         });
         audit.insert(connection)?;
-        failpoint!("web_after_insert_before_commit");
         Ok(Placed { task, attached })
     }
 }
@@ -285,10 +309,19 @@ fn in_the_way(error: QueryError) -> AppError {
     }
 }
 
+fn not_stored(error: StoreError) -> AppError {
+    match error {
+        StoreError::Query(error) => error.into(),
+        StoreError::Seal(error) => anyhow::Error::new(error).context("while sealing a typed secret").into(),
+    }
+}
+
 fn busy(task: &Task) -> AppError {
+    let other =
+        if task.secret_parameters.is_empty() { "other parameters" } else { "a secret that was typed" };
     AppError::Conflict {
         detail: format!(
-            "{} {} on {} already, with other parameters, started by {}.",
+            "{} {} on {} already, with {other}, started by {}.",
             task.handler_name,
             if task.started_at.is_some() { "runs" } else { "waits" },
             task.host_name,

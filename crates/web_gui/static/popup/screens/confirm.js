@@ -22,6 +22,11 @@ export class ConfirmScreen {
   #giveUp = () => {};
   /** @type {Map<string, Field>} */
   #fields = new Map();
+  /**
+   * Secrets stand in no command: they are sent with the task alone.
+   * @type {Map<string, Field>}
+   */
+  #secrets = new Map();
 
   /** @param {SelfServicePopup} popup @param {Target} target @param {() => void} back */
   constructor(popup, target, back) {
@@ -38,8 +43,9 @@ export class ConfirmScreen {
         : null;
     this.reason = textField("reason", action.reason_required ? "Reason (required)" : "Reason (optional, recorded)", { maxlength: 1000 });
     this.run = h("button", { class: "primary", disabled: true }, `Run on ${host.name}`);
-    for (const parameter of action.parameters) this.#fields.set(parameter.name, parameterField(parameter));
-    const fields = [...this.#fields.values(), this.typed, this.reason].flatMap((field) => field ?? []);
+    for (const parameter of action.parameters)
+      (parameter.type === "secret" ? this.#secrets : this.#fields).set(parameter.name, parameterField(parameter));
+    const fields = [...this.#fields.values(), ...this.#secrets.values(), this.typed, this.reason].flatMap((field) => field ?? []);
     const form = h(
       "form",
       {
@@ -75,6 +81,7 @@ export class ConfirmScreen {
 
   /** @param {Event} event */
   #typedSomething(event) {
+    for (const secret of this.#secrets.values()) if (secret.input === event.target) secret.complain("");
     const isParameter = [...this.#fields.values()].some((field) => field.input === event.target);
     if (isParameter) {
       this.#plan = null;
@@ -133,19 +140,25 @@ export class ConfirmScreen {
   /** @param {Record<string, string>} errors by parameter; all others are fine */
   #complain(errors) {
     this.answer.replaceChildren();
-    for (const [name, field] of this.#fields) field.complain(errors[name] ?? "");
+    const fields = new Map([...this.#fields, ...this.#secrets]);
+    for (const [name, field] of fields) field.complain(errors[name] ?? "");
     for (const [name, sentence] of Object.entries(errors))
-      if (!this.#fields.has(name)) this.answer.append(notice("critical", `${name}: ${sentence}`));
+      if (!fields.has(name)) this.answer.append(notice("critical", `${name}: ${sentence}`));
   }
 
   #values() {
-    return Object.fromEntries([...this.#fields].map(([name, field]) => [name, field.value()]));
+    return valuesOf(this.#fields);
+  }
+
+  /** Whether every secret that must be typed was. */
+  #secretsTyped() {
+    return this.target.action.parameters.every(({ name, required }) => !required || this.#secrets.get(name)?.value() !== "");
   }
 
   #allow() {
     const typed = !this.typed || this.typed.value().trim() === this.target.host.name;
     const reason = !this.target.action.reason_required || this.reason.value().trim() !== "";
-    this.run.disabled = !this.#plan || !typed || !reason || this.#sending;
+    this.run.disabled = !this.#plan || !typed || !reason || !this.#secretsTyped() || this.#sending;
   }
 
   /** @param {Event} event */
@@ -163,6 +176,7 @@ export class ConfirmScreen {
       const answer = await this.popup.api.post("/tasks", {
         ...ids(this.target),
         parameters: this.#values(),
+        secrets: valuesOf(this.#secrets),
         reason: this.reason.value().trim() || null,
         nonce: this.#plan?.nonce ?? null,
         typed_host: this.typed ? this.typed.value().trim() : null,
@@ -196,9 +210,12 @@ export class ConfirmScreen {
     this.answer.prepend(
       notice("critical", error.message, taskId ? button("Watch that run", () => void this.popup.openTask(taskId)) : null),
     );
+    const names = Object.keys(error.errors);
+    // The confirmation was not used, and the command stays what it is.
+    if (names.length && names.every((name) => this.#secrets.has(name))) return;
     if (error.status === 409 || error.status === 400) {
       this.#plan = null;
-      if (!Object.keys(error.errors).length) void this.#replanQuietly();
+      if (!names.length) void this.#replanQuietly();
     }
   }
 
@@ -220,4 +237,9 @@ export class ConfirmScreen {
     await this.#replan();
     this.answer.prepend(...message);
   }
+}
+
+/** @param {Map<string, Field>} fields */
+function valuesOf(fields) {
+  return Object.fromEntries([...fields].map(([name, field]) => [name, field.value()]));
 }

@@ -39,6 +39,10 @@ export function parameterField(parameter) {
     input.value = parameter.default ?? "";
     return field(id, label, input, () => input.value);
   }
+  if (parameter.type === "secret") {
+    const note = parameter.required ? "secret, typed for each run" : "secret, optional";
+    return textField(id, `${label} (${note})`, { type: "password", autocomplete: "off", spellcheck: "false", maxlength: 1000 });
+  }
   const { minimum, maximum } = parameter;
   const range =
     minimum !== null && maximum !== null

@@ -1,0 +1,27 @@
+-- Secrets that a person types for one run. The value is sealed for managers that lived when it was typed, and kept until
+-- the task ends.
+
+ALTER TABLE workers ADD sealing_key bytea CHECK (octet_length(sealing_key) = 32);
+COMMENT ON COLUMN workers.sealing_key IS 'X25519 key with which typed secrets are sealed for this start of the manager; the other half is in its memory only.';
+
+ALTER TABLE tasks ADD secret_parameters text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN tasks.secret_parameters IS 'Names of the parameters for which a person typed a secret.';
+
+-- No foreign keys: a row goes with the end of its task (below), and history is removed quicker without.
+CREATE TABLE typed_secrets (
+    tasks_id uuid NOT NULL,
+    workers_id uuid NOT NULL,
+    sealed bytea NOT NULL,
+    PRIMARY KEY (tasks_id, workers_id)
+);
+COMMENT ON TABLE typed_secrets IS 'Typed secrets of tasks that have not ended, sealed once for each manager that may read them.';
+
+CREATE FUNCTION forget_typed_secrets() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM typed_secrets WHERE tasks_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER tasks_forget_typed_secrets AFTER UPDATE OF state ON tasks
+    FOR EACH ROW WHEN (NEW.state = 'finished' AND NEW.secret_parameters <> '{}')
+    EXECUTE FUNCTION forget_typed_secrets();
