@@ -9,7 +9,7 @@ use selfservice_core::config::{DatabaseSettings, MacroFile};
 use selfservice_core::credentials;
 use selfservice_core::db::{DbError, PgConnection, Pool, migrations};
 use selfservice_core::models::api_tokens::ApiToken;
-use selfservice_core::models::tasks::{Identity, Origin, Task};
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskKind};
 use selfservice_core::plan::{Facts, Plan, Request, Requester};
 use selfservice_core::queue::{self, NewTask};
 use std::collections::BTreeMap;
@@ -306,6 +306,7 @@ fn asked(handler: Handler, host: i64) -> (Request, Requester) {
         hosts_id: host,
         services_id: 1,
         event_handlers_id: handler as i64,
+        kind: TaskKind::Run,
         parameters: BTreeMap::new(),
     };
     let (identity, token_verb) = (Identity::Token, Some(Verb::Run));

@@ -1,3 +1,9 @@
+-- A plugin may also be asked what it is, and to look without changing anything.
+
+ALTER TABLE tasks ADD kind text NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'check', 'help'));
+COMMENT ON COLUMN tasks.kind IS 'What the plugin is asked for: to act, to look (--check), or to say what it is (--help).';
+CREATE INDEX tasks_help ON tasks (event_handlers_id, id DESC) WHERE kind = 'help';
+
 -- Secrets that a person types for one run. The value is sealed for managers that lived when it was typed, and kept until
 -- the task ends.
 

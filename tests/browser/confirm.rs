@@ -92,6 +92,59 @@ async fn a_secret_is_typed_and_shown_nowhere() {
 }
 
 #[tokio::test]
+async fn a_plugin_is_asked_before_it_acts() {
+    let stage = Stage::new().await;
+    let script = "case $1 in
+        --check) echo \"OK - $2 would do\" ;;
+        --help) echo 'Usage: echo [--check] ADDRESS'; echo 'Prints <b>what it is given</b>.' ;;
+        *) echo 'it acts' ;; esac";
+    stage.app.replace_plugin(&stage.database, "echo", script);
+    let browser = &stage.browser;
+    browser.width(480).await;
+    browser.go(&stage, "/popup?host=web-1").await;
+    browser.sign_in_inside("alice").await;
+    browser.press("Run echo").await;
+    browser.fill("parameter-text", "kept").await;
+    browser.press("Check").await;
+    let command = "const text = root.querySelector('.command:not(.stale)')?.textContent; return text?.includes(arguments[0]) && text";
+    let shown = browser.in_popup("the command of the check", command, vec!["--check".into()]).await;
+    assert_eq!(shown, "echo --check 127.0.0.1 --text=kept 1");
+    browser.accessible("a check to be confirmed").await;
+    browser.shot("popup-check").await;
+    browser.press("Check on web-1").await;
+    browser.pill(&["OK"]).await;
+    browser.sees("OK - 127.0.0.1 would do").await;
+    browser.sees("Check: echo").await;
+
+    browser.width(1280).await;
+    browser.driver.delete_all_cookies().await.unwrap();
+    let id = |table: &str, name: &str| {
+        stage.database.sql(&format!("SELECT id FROM {table} WHERE name = '{name}'"))
+    };
+    let handler = format!("/event_handlers/{}", id("event_handlers", "echo"));
+    browser.sign_in(&stage.app.url, "root", &handler).await;
+    browser.reads("Nobody has asked it").await;
+    browser.push("Ask it on a host").await;
+    browser.reads("Nothing is run.").await;
+    browser
+        .go(&stage, &format!("{handler}/try?host=web-1&service=os&parameter.text=a&parameter.count=1"))
+        .await;
+    browser.reads("Check on web-1").await;
+    browser.pictured("handler-try").await;
+    browser.push("Ask for its help").await;
+    browser.press("Ask on web-1").await;
+    browser.pill(&["OK"]).await;
+    browser.sees("Usage: echo").await;
+    browser.go(&stage, &handler).await;
+    browser.reads("Prints <b>what it is given</b>.").await;
+    browser.pictured("handler-help").await;
+    browser.go(&stage, &format!("/hosts/{}", id("hosts", "web-1"))).await;
+    browser.push("Test connection").await;
+    browser.button("Check on web-1").await;
+    browser.clean_conduct(&[&stage.app.url]).await;
+}
+
+#[tokio::test]
 async fn without_a_manager_the_popup_says_so_before_the_click() {
     let mut stage = Stage::new().await;
     stage.app.program("plugins_manager").signal(Signal::SIGKILL);

@@ -10,7 +10,7 @@ use selfservice_core::credentials;
 use selfservice_core::db::{DbError, Pool};
 use selfservice_core::models::api_tokens::ApiToken;
 use selfservice_core::models::audit::NewAudit;
-use selfservice_core::models::tasks::{Identity, Origin};
+use selfservice_core::models::tasks::{Identity, Origin, TaskKind};
 use selfservice_core::plan::{Plan, PlanError, Request, Requester};
 use selfservice_core::queue::{self, Enqueued};
 use serde_json::{Value, json};
@@ -124,6 +124,7 @@ impl<'a> Desk<'a> {
             hosts_id: host,
             services_id: 1,
             event_handlers_id: handler.id(),
+            kind: TaskKind::Run,
             parameters: BTreeMap::new(),
         };
         let (id, at) = (Uuid::now_v7(), chrono::Utc::now());

@@ -14,11 +14,12 @@ use crate::macros::{MacroError, MacroTable};
 use crate::models::event_handlers::{EventHandler, Parameter, Risk};
 use crate::models::hosts::{Host, Placement};
 use crate::models::services::Service;
-use crate::models::tasks::{Identity, Origin, Task};
+use crate::models::tasks::{Identity, Origin, Task, TaskKind};
 use crate::models::typed_secrets::TypedSecrets;
 use crate::queue::NewTask;
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Request {
     pub services_id: i64,
     /// The handler.
     pub event_handlers_id: i64,
+    /// What its plugin is asked for.
+    pub kind: TaskKind,
     /// Filled-in values by name; an absent one takes its default.
     pub parameters: BTreeMap<String, String>,
 }
@@ -56,6 +59,7 @@ impl Request {
                 hosts_id: task.hosts_id.ok_or_else(|| gone("the host"))?,
                 services_id: task.services_id.ok_or_else(|| gone("the service"))?,
                 event_handlers_id: task.event_handlers_id.ok_or_else(|| gone("the handler"))?,
+                kind: task.kind,
                 parameters,
             },
             Requester {
@@ -132,6 +136,8 @@ pub struct Plan {
     pub parameters: BTreeMap<String, String>,
     /// The secret ones, whose values a person types for each run.
     pub secrets: Vec<Parameter>,
+    /// What the plugin is asked for.
+    pub kind: TaskKind,
     /// Every argument.
     pub argv: Vec<String>,
     /// `NAGIOS_*` variables for the plugin.
@@ -172,7 +178,8 @@ impl Plan {
         if !access.may(Verb::Run, &placement, &handler) {
             return Err(PlanError::Forbidden);
         }
-        let declared = handler.parameters()?;
+        // Who says what they are need no values.
+        let declared = if request.kind == TaskKind::Help { Vec::new() } else { handler.parameters()? };
         let parameters = merge(&declared, &request.parameters)?;
         let mut table = MacroTable::new(macros);
         table.allow_empty(handler.empty_macros);
@@ -193,13 +200,15 @@ impl Plan {
                 .map(|environment| environment.name.as_str())
                 .collect(),
             plugin: &handler.plugin,
-            argv: &expand(&handler.arguments, &fixed)?,
+            argv: &command(request.kind, &handler.arguments, &fixed)?,
+            kind: request.kind,
             environment: &fixed.nagios_environment(),
         }
         .hash();
         let table = with_task(table, id, at);
         Ok(Self {
-            argv: expand(&handler.arguments, &table)?,
+            argv: command(request.kind, &handler.arguments, &table)?,
+            kind: request.kind,
             environment: table.nagios_environment(),
             risk,
             handler,
@@ -282,7 +291,8 @@ impl Plan {
             plugin: self.handler.plugin,
             argv: self.argv,
             plan_hash: self.hash,
-            parameters: serde_json::json!(self.parameters),
+            parameters: json!(self.parameters),
+            kind: self.kind,
             secret_parameters: Vec::new(),
             risk: self.risk,
             timeout_seconds: self.handler.timeout_seconds,
@@ -377,6 +387,17 @@ fn with_task(mut table: MacroTable, id: Uuid, at: DateTime<Utc>) -> MacroTable {
     table
 }
 
+/// Every argument. `--check` comes first: what stands behind a `--` of the handler is no option any more.
+fn command(kind: TaskKind, templates: &[String], table: &MacroTable) -> Result<Vec<String>, PlanError> {
+    match kind {
+        TaskKind::Run => expand(templates, table),
+        TaskKind::Check => {
+            Ok(std::iter::once("--check".to_owned()).chain(expand(templates, table)?).collect())
+        }
+        TaskKind::Help => Ok(vec!["--help".to_owned()]),
+    }
+}
+
 fn expand(templates: &[String], table: &MacroTable) -> Result<Vec<String>, PlanError> {
     templates
         .iter()
@@ -400,6 +421,7 @@ struct Decided<'a> {
     risk: Risk,
     environments: Vec<&'a str>,
     plugin: &'a str,
+    kind: TaskKind,
     argv: &'a [String],
     environment: &'a [(String, String)],
 }
@@ -408,18 +430,23 @@ impl Decided<'_> {
     fn hash(&self) -> Vec<u8> {
         // JSON says where each text ends. A list, not an object: the order of an object's members depends on features
         // of serde_json that other programs of a build may switch on.
-        let Self { ids, revision, timeout_seconds, risk, environments, plugin, argv, environment } = self;
-        let all = serde_json::json!([
-            ids,
-            revision,
-            timeout_seconds,
-            risk,
-            environments,
-            plugin,
-            argv,
-            environment
-        ]);
-        Sha256::digest(all.to_string()).to_vec()
+        let Self { ids, revision, timeout_seconds, risk, environments, plugin, kind, argv, environment } =
+            self;
+        let mut all = vec![
+            json!(ids),
+            json!(revision),
+            json!(timeout_seconds),
+            json!(risk),
+            json!(environments),
+            json!(plugin),
+            json!(argv),
+            json!(environment),
+        ];
+        // A run is the same to programs that know no other kinds.
+        if *kind != TaskKind::Run {
+            all.push(json!(kind));
+        }
+        Sha256::digest(Value::Array(all).to_string()).to_vec()
     }
 }
 
@@ -436,10 +463,13 @@ mod tests {
             risk: Risk::Normal,
             environments: vec!["production"],
             plugin: "ok",
+            kind: TaskKind::Run,
             argv: &["a".to_owned(), "b\"".to_owned()],
             environment: &[("NAGIOS_HOSTNAME".to_owned(), "web-1".to_owned())],
         };
         let text = r#"[[1,2,3],4,5,"normal",["production"],"ok",["a","b\""],[["NAGIOS_HOSTNAME","web-1"]]]"#;
         assert_eq!(decided.hash(), Sha256::digest(text).to_vec());
+        let check = Decided { kind: TaskKind::Check, ..decided };
+        assert_ne!(check.hash(), Sha256::digest(text).to_vec(), "a check is confirmed as one");
     }
 }

@@ -5,7 +5,7 @@ use chrono::Utc;
 use selfservice_core::db::{DbError, PgConnection, QueryError};
 use selfservice_core::models::event_handlers::Risk;
 use selfservice_core::models::logs::{Chunk, Stream};
-use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskKind, TaskResult, TaskState};
 use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::queue::{self, Cancelled, Claim, Enqueued, Finish, NewTask};
 use std::time::Duration;
@@ -31,6 +31,7 @@ fn new_task(world: &World, handler: i64) -> NewTask {
         argv: vec!["a".into()],
         plan_hash: vec![1],
         parameters: serde_json::json!({}),
+        kind: TaskKind::Run,
         secret_parameters: Vec::new(),
         risk: Risk::Normal,
         timeout_seconds: 30,

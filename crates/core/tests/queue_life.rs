@@ -6,7 +6,7 @@ use selfservice_core::config::{DatabaseSettings, MacroFile};
 use selfservice_core::db::{DbError, PgConnection, QueryError};
 use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::hosts::Host;
-use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult};
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskKind, TaskResult};
 use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::models::workers::{Presence, Worker, WorkerState};
 use selfservice_core::plan::{Plan, Repeated, Request, Requester, repeat_lost};
@@ -53,6 +53,7 @@ impl Life {
             hosts_id: host,
             services_id: self.world.os,
             event_handlers_id: handler,
+            kind: TaskKind::Run,
             parameters: BTreeMap::new(),
         };
         let (id, at) = (Uuid::now_v7(), Utc::now());

@@ -3,7 +3,7 @@
 use plugin_runner::{Digest, Invocation};
 use selfservice_core::config::{MacroFile, PluginSettings, Secret};
 use selfservice_core::db::{DbError, PgConnection};
-use selfservice_core::models::tasks::Task;
+use selfservice_core::models::tasks::{Task, TaskKind};
 use selfservice_core::models::typed_secrets::{self, TypedSecrets};
 use selfservice_core::plan::{Facts, Plan, PlanError, Request, Requester};
 use selfservice_core::sealing::OpeningKey;
@@ -94,8 +94,11 @@ fn approve(
     if plan.hash() != task.plan_hash {
         return Err(rejected("the target has changed since this was asked for"));
     }
-    let mut secrets = declared_secrets(macros, &plan.handler.secrets)?;
-    secrets.extend(typed_secrets_for(&plan, task, typed)?);
+    let mut secrets = typed_secrets_for(&plan, task, typed)?;
+    // Who says what they are need none.
+    if plan.kind != TaskKind::Help {
+        secrets.extend(declared_secrets(macros, &plan.handler.secrets)?);
+    }
     Ok(Approved {
         secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
         invocation: Invocation {

@@ -4,7 +4,7 @@
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;
 use selfservice_core::models::logs::Chunk;
-use selfservice_core::models::tasks::{Identity, Origin, Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskKind, TaskResult, TaskState};
 use selfservice_core::models::typed_secrets::Readers;
 use selfservice_core::models::workers::Worker;
 use selfservice_core::plan::{Plan, Request, Requester};
@@ -312,6 +312,7 @@ fn a_typed_secret_is_read_by_managers_of_its_time_alone() {
             hosts_id: bench_world.web_1,
             services_id: bench_world.os,
             event_handlers_id: bench_world.ok,
+            kind: TaskKind::Run,
             parameters: BTreeMap::new(),
         };
         let (id, at) = (Uuid::now_v7(), chrono::Utc::now());

@@ -137,6 +137,15 @@ fn a_typed_secret_reaches_the_plugin_and_nothing_else() {
 }
 
 #[test]
+fn a_check_comes_before_all_other_arguments() {
+    let desk = Desk::new();
+    let (code, out, err) = desk.call("run", &["run", "web-1", "os", "echo", "--check", "-p", "text=a"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("--check\n127.0.0.1\n--text=a\n1\n"), "{out}");
+    assert_eq!(desk.database.sql("SELECT kind FROM tasks"), "check");
+}
+
+#[test]
 fn what_cannot_be_run_is_told_with_what_can() {
     let desk = Desk::new();
     for (token, words, told) in [

@@ -4,7 +4,7 @@ use crate::TestDatabase;
 use selfservice_core::config::MacroFile;
 use selfservice_core::credentials::hash_password;
 use selfservice_core::db::DbError;
-use selfservice_core::models::tasks::{Identity, Origin};
+use selfservice_core::models::tasks::{Identity, Origin, TaskKind};
 use selfservice_core::plan::{Plan, Request, Requester};
 use selfservice_core::queue::{self, Enqueued};
 use std::path::{Path, PathBuf};
@@ -123,6 +123,7 @@ impl World {
             hosts_id: self.web_1,
             services_id: self.os,
             event_handlers_id: handler,
+            kind: TaskKind::Run,
             parameters: parameters
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

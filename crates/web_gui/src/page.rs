@@ -13,7 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use selfservice_core::models::hostgroups::Hostgroup;
 use selfservice_core::models::hosts::{Host, PlacedEnvironment, Placement};
 use selfservice_core::models::services::Service;
-use selfservice_core::models::tasks::{Severity, Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{Severity, Task, TaskKind, TaskResult, TaskState};
 use std::fmt::Write as _;
 
 /// The content type of every page.
@@ -282,6 +282,8 @@ pub struct TaskRow {
     pub word: &'static str,
     /// What stands beside it.
     pub detail: String,
+    /// What stands before the handler's name where it was not run.
+    pub kind: &'static str,
     /// The handler; id 0, which no page has, where it was deleted.
     pub handler: Named,
     /// The host, likewise.
@@ -340,6 +342,7 @@ impl From<Task> for TaskRow {
             detail,
             duration: duration(&task),
             active: Active::of(&task),
+            kind: kind(&task),
             handler: named(task.event_handlers_id, task.handler_name),
             host: named(task.hosts_id, task.host_name),
             service: named(task.services_id, task.service_name),
@@ -347,6 +350,15 @@ impl From<Task> for TaskRow {
             origin: task.origin.to_string(),
             created_at: task.created_at.into(),
         }
+    }
+}
+
+/// What stands before a handler's name where its plugin was asked for something else than to act.
+pub fn kind(task: &Task) -> &'static str {
+    match task.kind {
+        TaskKind::Run => "",
+        TaskKind::Check => "Check: ",
+        TaskKind::Help => "Help: ",
     }
 }
 

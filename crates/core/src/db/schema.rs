@@ -452,6 +452,7 @@ diesel::table! {
         attempt -> Int2,
         repeat_due -> Bool,
         plugin_hashes -> Array<Nullable<Bytea>>,
+        kind -> Text,
         secret_parameters -> Array<Nullable<Text>>,
     }
 }

@@ -100,6 +100,18 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What the plugin is asked for.
+    TaskKind {
+        /// To act, as the handler says.
+        Run = "run",
+        /// To look whether it could: `--check` stands before the arguments.
+        Check = "check",
+        /// To say what it is: `--help` alone.
+        Help = "help",
+    }
+}
+
 impl TaskResult {
     /// The severity that is shown for the result.
     pub fn severity(self) -> Severity {
@@ -208,6 +220,8 @@ pub struct Task {
     pub plugin_hashes: Vec<Vec<u8>>,
     /// Lost, and to be started again by a manager.
     pub repeat_due: bool,
+    /// What the plugin is asked for.
+    pub kind: TaskKind,
     /// Parameters for which a person typed a secret.
     #[diesel(deserialize_as = TextArray)]
     pub secret_parameters: Vec<String>,
@@ -254,6 +268,17 @@ impl Task {
     ) -> QueryResult<Option<Self>> {
         tasks::table
             .filter(tasks::requester.eq(requester).and(tasks::request_key.eq(key)))
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
+    /// The newest task in which this handler's plugin said well what it is, if any.
+    pub fn newest_help(connection: &mut PgConnection, event_handlers_id: i64) -> QueryResult<Option<Self>> {
+        tasks::table
+            .filter(tasks::event_handlers_id.eq(event_handlers_id).and(tasks::kind.eq(TaskKind::Help)))
+            .filter(tasks::result.eq(TaskResult::Ok))
+            .order(tasks::id.desc())
             .select(Self::as_select())
             .first(connection)
             .optional()

@@ -8,7 +8,7 @@ JOIN events_handlers_members e ON e.services_members_id = m.id
 LEFT JOIN LATERAL (
     SELECT id, result, started_at, finished_at FROM tasks
     WHERE hosts_id = m.hosts_id AND services_id = m.services_id AND event_handlers_id = e.event_handlers_id
-      AND state = 'finished' AND started_at IS NOT NULL
+      AND state = 'finished' AND started_at IS NOT NULL AND kind = 'run'
     ORDER BY id DESC LIMIT 5
 ) t ON true
 WHERE m.hosts_id = $1 AND NOT m.dropped AND NOT e.dropped

@@ -55,5 +55,5 @@ SELECT c.id, c.state, c.result, c.exit_code, c.result_text, c.summary, c.perfdat
     c.identity, c.token_verb, c.origin, c.created_at, c.expires_at, c.started_at, c.finished_at, c.workers_id,
     c.epoch, c.cancel_requested_at, c.cancel_requested_by, c.percent, c.steps, c.output_bytes, c.output_lines,
     c.retry_of, c.attempt, c.plugin_hashes, c.repeat_due,
-    c.secret_parameters
+    c.kind, c.secret_parameters
 FROM claimed c, told

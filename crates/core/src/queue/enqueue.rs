@@ -3,7 +3,7 @@
 use crate::access::Verb;
 use crate::db::schema::{plugins, tasks, workers};
 use crate::models::event_handlers::Risk;
-use crate::models::tasks::{Identity, Origin, Task};
+use crate::models::tasks::{Identity, Origin, Task, TaskKind};
 use chrono::{DateTime, Utc};
 use diesel::dsl::{array, now};
 use diesel::pg::PgConnection;
@@ -41,6 +41,8 @@ pub struct NewTask {
     pub plan_hash: Vec<u8>,
     /// What the person filled in.
     pub parameters: serde_json::Value,
+    /// What the plugin is asked for.
+    pub kind: TaskKind,
     /// Parameters for which a person typed a secret; the values go their own way ([`crate::models::typed_secrets`]).
     pub secret_parameters: Vec<String>,
     /// Risk as decided.
@@ -109,7 +111,8 @@ pub fn enqueue(connection: &mut PgConnection, task: &NewTask) -> QueryResult<Enq
         let active = Task::active_on(connection, task.hosts_id, task.services_id, task.event_handlers_id)?;
         if let Some(row) = active {
             // Whether the same secret was typed nobody can say.
-            let same = row.argv == task.argv
+            let same = row.kind == task.kind
+                && row.argv == task.argv
                 && row.plugin == task.plugin
                 && row.parameters == task.parameters
                 && row.secret_parameters.is_empty()

@@ -6,7 +6,7 @@ use crate::models::audit::NewAudit;
 use crate::models::event_handlers::Risk;
 use crate::models::schedule_runs::{ScheduleRun, database_time};
 use crate::models::schedules::{Overlap, Schedule};
-use crate::models::tasks::{Identity, Origin};
+use crate::models::tasks::{Identity, Origin, TaskKind};
 use crate::models::users::User;
 use crate::plan::{Facts, Plan, PlanError, Request, Requester};
 use crate::queue::{self, Enqueued};
@@ -155,8 +155,13 @@ fn run_slot(
     let wanted: Vec<(Request, Requester)> = hosts
         .into_iter()
         .map(|hosts_id| {
-            let request =
-                Request { hosts_id, services_id, event_handlers_id, parameters: parameters.clone() };
+            let request = Request {
+                hosts_id,
+                services_id,
+                event_handlers_id,
+                kind: TaskKind::Run,
+                parameters: parameters.clone(),
+            };
             (request, requester.clone())
         })
         .collect();

@@ -1,7 +1,7 @@
 //! What requests bring: read strictly, and refused with a sentence that names the part and the rule.
 
 use crate::error::AppError;
-use selfservice_core::plan::Request;
+use selfservice_core::models::tasks::TaskKind;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -13,9 +13,9 @@ const MAX_QUERY_TEXT: usize = 200;
 /// The longest reason, in characters.
 const MAX_REASON: usize = 1000;
 
-/// What to run and where, as `POST /plans` and `POST /tasks` say it.
-pub fn request(host: i64, service: i64, handler: i64, parameters: BTreeMap<String, String>) -> Request {
-    Request { hosts_id: host, services_id: service, event_handlers_id: handler, parameters }
+/// What a task is for where nothing is said.
+pub fn run() -> TaskKind {
+    TaskKind::Run
 }
 
 /// Reads an object of texts, not more than a handler could have.

@@ -11,7 +11,8 @@ use actix_web::web;
 use chrono::Utc;
 use selfservice_core::access::Confirmation;
 use selfservice_core::models::confirmations;
-use selfservice_core::plan::Plan;
+use selfservice_core::models::tasks::TaskKind;
+use selfservice_core::plan::{Plan, Request};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -25,6 +26,9 @@ pub(super) struct Asked {
     host_id: i64,
     service_id: i64,
     handler_id: i64,
+    /// `run`, or `check` to look whether it could, or `help` to have the plugin say what it is.
+    #[serde(default = "input::run")]
+    kind: TaskKind,
     #[serde(deserialize_with = "input::parameters")]
     parameters: BTreeMap<String, String>,
 }
@@ -51,7 +55,13 @@ pub(super) async fn create(
     asked: Json<Asked>,
 ) -> AppResult<web::Json<PlanShape>> {
     let asked = asked.into_inner();
-    let request = input::request(asked.host_id, asked.service_id, asked.handler_id, asked.parameters);
+    let request = Request {
+        hosts_id: asked.host_id,
+        services_id: asked.service_id,
+        event_handlers_id: asked.handler_id,
+        kind: asked.kind,
+        parameters: asked.parameters,
+    };
     let shared = state.clone();
     state
         .run(move |connection| {

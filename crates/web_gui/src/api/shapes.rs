@@ -6,7 +6,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::logs::{Chunk, Stream};
-use selfservice_core::models::tasks::{Identity, Origin, Retry, Severity, Task, TaskResult, TaskState};
+use selfservice_core::models::tasks::{
+    Identity, Origin, Retry, Severity, Task, TaskKind, TaskResult, TaskState,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -130,6 +132,8 @@ pub struct TaskBrief {
     pub host: NamedShape,
     /// For what.
     pub service: NamedShape,
+    /// What the plugin is asked for.
+    pub kind: TaskKind,
     /// Where it is on its way.
     pub state: TaskState,
     /// How it ended.
@@ -161,6 +165,7 @@ impl TaskBrief {
             handler: named(task.event_handlers_id, &task.handler_name),
             host: named(task.hosts_id, &task.host_name),
             service: named(task.services_id, &task.service_name),
+            kind: task.kind,
             state: task.state,
             result: task.result,
             severity: task.result.map(TaskResult::severity),

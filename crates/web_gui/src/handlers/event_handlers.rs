@@ -4,21 +4,29 @@ use super::{List, paged, see};
 use crate::api::input;
 use crate::auth::SignedForm;
 use crate::error::{AppError, AppResult};
+use crate::lookup;
 use crate::page::{self, Named, Page, Reader, TaskRow, When, html};
 use crate::rights;
 use crate::state::AppState;
 use actix_web::{HttpResponse, web};
 use anyhow::Context as _;
 use askama::Template;
+use selfservice_core::access::Access;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::event_handlers::{EventHandler, Parameter, Risk};
+use selfservice_core::models::logs::{Chunk, Stream};
 use selfservice_core::models::tasks::{Task, TaskFilter};
 use selfservice_core::models::visible::{self, Viewer};
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 /// Tasks that the page of one handler shows.
 const RUNS: i64 = 10;
+/// So much of a plugin's help is shown; it has a page of its own.
+const HELP_BYTES: usize = 32 * 1024;
+/// Chunks that hold so much.
+const HELP_CHUNKS: i64 = 64;
 
 #[derive(Template)]
 #[template(path = "event_handlers/list.html")]
@@ -88,6 +96,7 @@ struct HandlerShow {
     handler: HandlerView,
     parameters: Vec<ParameterRow>,
     services: Vec<Named>,
+    help: Option<Help>,
     runs: Vec<TaskRow>,
 }
 
@@ -176,7 +185,7 @@ impl From<Parameter> for ParameterRow {
 /// One handler, if the reader may see it on some host.
 pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let (signed, id) = (reader.signed.clone(), id.into_inner());
-    let (may_pause, handler, services, runs) = state
+    let (may_pause, handler, services, runs, help) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
             let viewer = Viewer::new(signed.user.id, &access);
@@ -184,7 +193,8 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
             let services = visible::services_of_handler(connection, viewer, id)?;
             let filter = TaskFilter { event_handlers_id: Some(id), ..TaskFilter::default() };
             let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
-            Ok((access.is_admin(), handler, services, runs))
+            let help = Help::find(connection, &access, id)?;
+            Ok((access.is_admin(), handler, services, runs, help))
         })
         .await?;
     let parameters = handler
@@ -197,8 +207,42 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
         handler: handler.into(),
         parameters: parameters.into_iter().map(ParameterRow::from).collect(),
         services: services.into_iter().map(Named::from).collect(),
+        help,
         runs: runs.into_iter().map(TaskRow::from).collect(),
     })
+}
+
+/// What the plugin said of itself.
+struct Help {
+    task: Uuid,
+    host: String,
+    at: When,
+    text: String,
+}
+
+impl Help {
+    /// From the newest task that asked it and that the reader may see.
+    fn find(connection: &mut PgConnection, access: &Access, id: i64) -> AppResult<Option<Self>> {
+        let Some(task) = Task::newest_help(connection, id)? else { return Ok(None) };
+        match lookup::placement_of(connection, access, &task) {
+            Ok(_) => {}
+            Err(AppError::NotFound) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let chunks = Chunk::after(connection, task.id, 0, HELP_CHUNKS)?;
+        let bytes: Vec<u8> = chunks
+            .into_iter()
+            .filter(|chunk| chunk.stream != Stream::System)
+            .flat_map(|chunk| chunk.bytes)
+            .take(HELP_BYTES)
+            .collect();
+        Ok(Some(Self {
+            task: task.id,
+            host: task.host_name,
+            at: task.created_at.into(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }))
+    }
 }
 
 /// What is asked for before a handler is paused.

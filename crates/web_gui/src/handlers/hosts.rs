@@ -19,6 +19,8 @@ use selfservice_core::models::visible::Viewer;
 use selfservice_core::models::wait_reason::WaitReason;
 use selfservice_core::models::workers::{Worker, WorkerState};
 
+/// The plugin that shows best whether a host is reached.
+const SSH: &str = "ssh.sh";
 /// Tasks that the page of one host shows.
 const RUNS: i64 = 10;
 
@@ -64,6 +66,8 @@ struct HostShow {
     may_edit: bool,
     host: HostView,
     popup_url: String,
+    /// Where a handler is checked that shows whether the host is reached, if the reader may run one.
+    test_url: Option<String>,
     rights_url: String,
     services: Vec<EffectiveService>,
     suggestions: Vec<Suggestions>,
@@ -111,7 +115,7 @@ struct EffectiveHandler {
 /// One host: its services, the handlers that the reader may see on it, and its last runs.
 pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let (signed, id) = (reader.signed.clone(), id.into_inner());
-    let (may_edit, host, services, suggestions, runs) = state
+    let (may_edit, host, test_url, services, suggestions, runs) = state
         .run(move |connection| {
             let access = signed.access(connection)?;
             let (host, placement) = lookup::host(connection, &access, id)?;
@@ -121,19 +125,22 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
             } else {
                 effective::EffectiveService::of_host(connection, id)?
             };
+            let test_url = test_url(&host, &services, &access, &placement);
             let services = effective_services(services, &access, &placement);
             let viewer = Viewer::new(signed.user.id, &access);
             let suggestions =
                 if may_edit { Choices::of_host(connection, viewer)?.suggestions() } else { Vec::new() };
             let filter = TaskFilter { hosts_id: Some(id), ..TaskFilter::default() };
             let runs = Task::visible_page(connection, signed.user.id, &filter, RUNS)?;
-            Ok((may_edit, HostView::read(connection, host, &placement)?, services, suggestions, runs))
+            let host = HostView::read(connection, host, &placement)?;
+            Ok((may_edit, host, test_url, services, suggestions, runs))
         })
         .await?;
     html(&HostShow {
         page: reader.page(&host.name, "hosts"),
         may_edit,
         popup_url: format!("/popup?host={}", encoded(&host.name)),
+        test_url,
         rights_url: page::url("/rights", &[("host", &host.name)]),
         host,
         services,
@@ -168,6 +175,24 @@ fn managers(connection: &mut PgConnection, host: &Host) -> AppResult<Vec<Manager
     };
     let workers = Worker::recent(connection)?.into_iter().filter(serving);
     Ok(workers.map(|worker| Manager { name: worker.name, draining: worker.draining }).collect())
+}
+
+/// The popup with the check of a handler that the reader may run: of one that goes by SSH, else of the first.
+fn test_url(
+    host: &Host,
+    services: &[effective::EffectiveService],
+    access: &Access,
+    placement: &Placement,
+) -> Option<String> {
+    let handlers = services.iter().filter(|service| !service.dropped).flat_map(|service| {
+        service.handlers.iter().filter(|row| !row.dropped).map(|row| (&service.service.name, &row.handler))
+    });
+    let (service, handler) = handlers
+        .filter(|(_, handler)| handler.paused_at.is_none() && access.may(Verb::Run, placement, handler))
+        .min_by_key(|(_, handler)| handler.plugin != SSH)?;
+    let id = handler.id.to_string();
+    let fields = [("host", host.name.as_str()), ("service", service), ("handler", &id), ("kind", "check")];
+    Some(page::url("/popup", &fields))
 }
 
 fn effective_services(

@@ -17,6 +17,7 @@ struct Popup {
     service: String,
     task: String,
     handler: String,
+    kind: String,
     retry_of: String,
     foreign_frame: bool,
 }
@@ -35,6 +36,8 @@ pub struct Asked {
     #[serde(default)]
     handler: String,
     #[serde(default)]
+    kind: String,
+    #[serde(default)]
     retry_of: String,
 }
 
@@ -48,6 +51,7 @@ pub async fn show(request: HttpRequest, asked: web::Query<Asked>) -> AppResult<H
         service: asked.service,
         task: asked.task,
         handler: asked.handler,
+        kind: asked.kind,
         retry_of: asked.retry_of,
         foreign_frame: security::is_foreign_frame(request.headers()),
     })

@@ -233,6 +233,7 @@ struct TaskShow {
 
 struct TaskView {
     id: Uuid,
+    kind: &'static str,
     handler: Named,
     handler_revision: i32,
     host: Named,
@@ -296,7 +297,7 @@ pub async fn show(
         })
         .await?;
     html(&TaskShow {
-        page: reader.page(format!("{} on {}", task.handler.name, task.host.name), "tasks"),
+        page: reader.page(format!("{}{} on {}", task.kind, task.handler.name, task.host.name), "tasks"),
         task,
         audit: audit.into_iter().map(AuditLine::from).collect(),
         foreign_frame: reader.is_foreign_frame(),
@@ -308,6 +309,7 @@ impl TaskView {
         let Standing { tone, word, detail } = Standing::of(&task);
         Self {
             id: task.id,
+            kind: page::kind(&task),
             handler: named(task.event_handlers_id, task.handler_name),
             handler_revision: task.handler_revision,
             host: named(task.hosts_id, task.host_name),

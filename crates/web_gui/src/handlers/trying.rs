@@ -1,7 +1,7 @@
 //! A handler's command on one host, before anybody runs it.
 
 use crate::error::{AppError, AppResult};
-use crate::page::{Page, Reader, html};
+use crate::page::{self, Page, Reader, html};
 use crate::state::AppState;
 use crate::store;
 use actix_web::{HttpResponse, web};
@@ -9,6 +9,7 @@ use askama::Template;
 use chrono::Utc;
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::PgConnection;
+use selfservice_core::models::effective::EffectiveService;
 use selfservice_core::models::event_handlers::{EventHandler, Parameter, ParameterType};
 use selfservice_core::models::hosts::Host;
 use selfservice_core::models::inventory::Noun;
@@ -37,6 +38,24 @@ struct TryPage {
     /// None before anything was asked for.
     command: Option<Vec<ArgumentRow>>,
     secrets: Vec<SecretRow>,
+    /// Addresses below which the plugin is asked on that host; none where the handler is not assigned there.
+    ask: Option<Ask>,
+}
+
+/// Where the plugin can be asked.
+struct Ask {
+    check: String,
+    help: String,
+}
+
+impl Ask {
+    fn new(host: &str, service: &str, handler: i64) -> Self {
+        let id = handler.to_string();
+        let url = |kind| {
+            page::url("/popup", &[("host", host), ("service", service), ("handler", &id), ("kind", kind)])
+        };
+        Self { check: url("check"), help: url("help") }
+    }
 }
 
 /// What the plugin gets in its environment, without its value.
@@ -141,6 +160,7 @@ impl TryPage {
                 .collect(),
             command: None,
             secrets: SecretRow::of(handler, &declared),
+            ask: None,
         };
         if !asked.contains_key("host") {
             return Ok(shown);
@@ -156,6 +176,11 @@ impl TryPage {
         let Some(parameters) = shown.parameters(handler, asked)? else { return Ok(shown) };
         let Some(host) = host.filter(|_| shown.service.error.is_none()) else { return Ok(shown) };
         let placement = Host::placement(connection, host.id)?;
+        if let Some(service) = &service
+            && EffectiveService::handler_on(connection, host.id, service.id, handler.id)?.is_some()
+        {
+            shown.ask = Some(Ask::new(&host.name, &service.name, handler.id));
+        }
         let trial = Trial { host, placement, service, parameters };
         let explained = trial.explain(macros, requester, handler, Uuid::nil(), Utc::now());
         shown.command = Some(explained.into_iter().map(ArgumentRow::from).collect());

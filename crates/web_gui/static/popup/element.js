@@ -14,7 +14,7 @@ import { STYLE } from "./style.js";
 import { framedByOthers } from "./target.js";
 
 export class SelfServicePopup extends HTMLElement {
-  static observedAttributes = ["api-base", "environment", "host", "service", "task", "handler", "retry-of"];
+  static observedAttributes = ["api-base", "environment", "host", "service", "task", "handler", "kind", "retry-of"];
 
   api = new Api("");
   /** @type {Session|null} */

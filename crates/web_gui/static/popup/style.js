@@ -48,7 +48,7 @@ label{display:block;font-size:12px;color:var(--dim);margin-bottom:4px}
 input,select{width:100%;min-height:36px;font:inherit;padding:6px 10px;border-radius:4px;border:1px solid var(--edge);background:var(--log);color:var(--text)}
 input::placeholder{color:var(--dim);opacity:1}input[type=checkbox]{width:16px;min-height:16px;height:16px;margin:0 8px 0 0;vertical-align:-3px}
 label.tick{font-size:14px;color:var(--text)}[aria-invalid]{border-color:var(--critical)}.wrong{color:var(--critical);font-size:12px;margin-top:4px}
-form>*+*{margin-top:12px}form>div:empty{display:none}form>div:empty+*{margin-top:0}form>label+input{margin-top:0}form>h2+*{margin-top:0}
+.pair{display:flex;flex-wrap:wrap;gap:8px}form>*+*{margin-top:12px}form>div:empty{display:none}form>div:empty+*{margin-top:0}form>label+input{margin-top:0}form>h2+*{margin-top:0}
 pre,.rows,kbd{font-family:"Roboto Mono",ui-monospace,Consolas,monospace;font-size:12px}
 .command{margin:0;padding:10px 12px;background:var(--log);border:1px solid var(--line);border-radius:6px;white-space:pre-wrap;max-height:220px;overflow:auto}.command.stale{color:var(--dim)}
 .pill{display:inline-block;font-weight:600;padding:4px 12px;border-radius:14px;font-size:13px;background:var(--raise);color:var(--text);font-variant-numeric:tabular-nums}

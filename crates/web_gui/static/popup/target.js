@@ -22,15 +22,23 @@ export function needsOwnTab(popup, action) {
  * The task page shows one run only, so its actions open in the popup page.
  * @param {SelfServicePopup} popup @param {Target} target @param {string} environment
  */
-export function openOwnTab(popup, { action, host, service, retryOf }, environment) {
+export function openOwnTab(popup, { action, host, service, kind, retryOf }, environment) {
   const query = new URLSearchParams({ environment, host: host.name, service: service.name, handler: String(action.handler_id) });
+  if (kind && kind !== "run") query.set("kind", kind);
   if (retryOf) query.set("retry_of", retryOf);
   window.open(`${popup.wide ? `${BASE}/popup` : location.pathname}?${query}`, "_blank", "noopener");
 }
 
 /** @param {Target} target */
 export function ids(target) {
-  return { host_id: target.host.id, service_id: target.service.id, handler_id: target.action.handler_id };
+  const { host, service, action, kind } = target;
+  const what = { host_id: host.id, service_id: service.id, handler_id: action.handler_id };
+  return kind && kind !== "run" ? { ...what, kind } : what;
+}
+
+/** @param {string|null} word @returns {Kind} */
+export function kindOf(word) {
+  return word === "check" || word === "help" ? word : "run";
 }
 
 /**

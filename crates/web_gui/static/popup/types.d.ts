@@ -1,5 +1,7 @@
 // What the JSON API sends and what screens hand to each other. Only the type checker reads this file; it is never served.
 
+/** What a plugin is asked for. */
+type Kind = "run" | "check" | "help";
 type Severity = "ok" | "warning" | "critical" | "unknown" | "none";
 type Environment = { name: string; colour: string };
 type Named = { id: number; name: string };
@@ -20,6 +22,7 @@ type TaskBrief = {
   handler: Named;
   host: Named;
   service: Named;
+  kind: Kind;
   state: "queued" | "running" | "finished";
   result: string | null;
   severity: Severity | null;
@@ -118,7 +121,7 @@ type Chunk = {
 type StreamName = "stdout" | "stderr" | "system";
 type Session = { user: { name: string; display_name: string }; identity: string; csrf_token: string };
 type Asked = { environment: string; host: string; service: string };
-type Target = { host: Named; environments: Environment[]; service: Named; action: Action; retryOf?: string | null };
+type Target = { host: Named; environments: Environment[]; service: Named; action: Action; kind?: Kind; retryOf?: string | null };
 
 /** What a screen hands to the frame around it. */
 type Content = {
@@ -137,5 +140,6 @@ type Field = {
   element: HTMLElement;
   input: HTMLInputElement | HTMLSelectElement;
   value: () => string;
+  set: (text: string) => void;
   complain: (sentence: string) => void;
 };

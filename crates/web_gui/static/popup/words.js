@@ -15,6 +15,14 @@ const RESULTS = {
   rejected: "Rejected",
 };
 
+/** What stands before an action's name where its plugin is asked for something else than to act. */
+const KINDS = { run: "", check: "Check: ", help: "Help: " };
+
+/** @param {string} name @param {Kind} kind */
+export function titled(name, kind) {
+  return `${KINDS[kind]}${name}`;
+}
+
 /**
  * The word and tone of a state pill: the severity first. Without a severity (cancelled by a person, never started) the result's own word stands
  * alone, without alarm.

@@ -245,6 +245,44 @@ async fn the_same_attaches_and_other_parameters_wait() {
 }
 
 #[tokio::test]
+async fn a_check_and_a_question_are_confirmed_as_what_they_are() {
+    let api = Api::start();
+    let alice = api.person(api.world.alice);
+    let with = |kind: &str| {
+        let mut plan = api.echo(if kind == "help" { json!({}) } else { json!({"text": "a"}) });
+        plan["kind"] = json!(kind);
+        plan
+    };
+    for (kind, command) in [("check", "echo --check 127.0.0.1 --text=a 1"), ("help", "echo --help")] {
+        let shown = alice.post("/plans", &with(kind)).await;
+        assert_eq!((shown.status.as_u16(), &shown.body["command"]), (200, &json!(command)), "{shown:?}");
+        let as_run = alice.post("/tasks", &with_key(&with("run"), &shown.body["nonce"])).await;
+        assert_eq!(as_run.status, 409, "a run was not what was shown: {as_run:?}");
+        let bob = api.person(api.world.bob);
+        assert_eq!(bob.post("/plans", &with(kind)).await.status, 403, "who may not run it may not ask it");
+        let made = alice.confirm(&with(kind)).await;
+        assert_eq!((made.status.as_u16(), &made.body["task"]["kind"]), (201, &json!(kind)), "{made:?}");
+        let busy = alice.confirm(&with("run")).await;
+        let told = if kind == "check" { "already, as a check," } else { "already, to say what it is," };
+        assert!(busy.status == 409 && busy.detail().contains(told), "{busy:?}");
+        let manager = api.manager(1);
+        api.claim(&manager);
+        api.finish(made.id(), &manager, TaskResult::Ok);
+    }
+    assert_eq!(
+        api.database.sql("SELECT string_agg(action, ' ' ORDER BY id) FROM audit WHERE task_id IS NOT NULL"),
+        "task.check task.help"
+    );
+    let view = alice.get("/popup?host=web-1").await;
+    let actions = view.body["services"][0]["actions"].as_array().unwrap().clone();
+    let echo = actions.into_iter().find(|action| action["name"] == "echo").unwrap();
+    assert_eq!(echo["recent"], json!([]), "neither of them has helped");
+    assert_eq!(view.body["recent"][0]["kind"], "help");
+    let unknown = alice.post("/plans", &with("explain")).await;
+    assert_eq!(unknown.status, 400, "{unknown:?}");
+}
+
+#[tokio::test]
 async fn a_secret_is_sealed_for_the_managers_that_live() {
     let api = Api::start();
     api.database.sql(

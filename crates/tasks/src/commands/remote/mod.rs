@@ -75,6 +75,9 @@ struct RunArguments {
     /// taken from the command line
     #[arg(long = "secret-file", value_name = "NAME=FILE", value_parser = pair)]
     secret_files: Vec<(String, String)>,
+    /// Only look whether it could run: the plugin's --check, which changes nothing
+    #[arg(long)]
+    check: bool,
     /// Why; some actions need one
     #[arg(long)]
     reason: Option<String>,
@@ -143,8 +146,14 @@ fn start(client: &Client, arguments: RunArguments, json: bool) -> anyhow::Result
         "typed_host": arguments.confirm_host,
         "request_key": Uuid::new_v4(),
     });
-    if let (false, Some(body)) = (secrets.is_empty(), body.as_object_mut()) {
-        body.insert("secrets".to_owned(), Value::Object(secrets));
+    // What is not needed is not said: a service of an older version does not know it.
+    if let Some(body) = body.as_object_mut() {
+        if !secrets.is_empty() {
+            body.insert("secrets".to_owned(), Value::Object(secrets));
+        }
+        if arguments.check {
+            body.insert("kind".to_owned(), json!("check"));
+        }
     }
     let answer = until_answered(client, &body)?;
     let id = at(&answer, "/task/id").as_str().and_then(|id| id.parse::<Uuid>().ok());

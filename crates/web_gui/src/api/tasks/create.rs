@@ -22,7 +22,7 @@ use selfservice_core::access::Confirmation;
 use selfservice_core::db::{PgConnection, QueryError};
 use selfservice_core::models::confirmations;
 use selfservice_core::models::schedule_runs::database_time;
-use selfservice_core::models::tasks::{Identity, Origin, Task, TaskState};
+use selfservice_core::models::tasks::{Identity, Origin, Task, TaskKind, TaskState};
 use selfservice_core::models::typed_secrets::{Readers, StoreError};
 use selfservice_core::plan::{Plan, Request};
 use selfservice_core::queue::{Enqueued, NewTask, enqueue};
@@ -50,6 +50,9 @@ pub(in crate::api) struct Asked {
     host_id: i64,
     service_id: i64,
     handler_id: i64,
+    /// `run`, or `check` to look whether it could, or `help` to have the plugin say what it is.
+    #[serde(default = "input::run")]
+    kind: TaskKind,
     #[serde(deserialize_with = "input::parameters")]
     parameters: BTreeMap<String, String>,
     /// Values of secret parameters, by name: typed anew for each run, never kept in clear and never told again.
@@ -131,7 +134,13 @@ impl Order {
     fn new(asked: Asked, signed: Signed) -> AppResult<Self> {
         Ok(Self {
             signed,
-            request: input::request(asked.host_id, asked.service_id, asked.handler_id, asked.parameters),
+            request: Request {
+                hosts_id: asked.host_id,
+                services_id: asked.service_id,
+                event_handlers_id: asked.handler_id,
+                kind: asked.kind,
+                parameters: asked.parameters,
+            },
             secrets: asked.secrets,
             reason: input::reason(asked.reason)?,
             nonce: asked.nonce,
@@ -212,6 +221,7 @@ impl Order {
             task.hosts_id == Some(plan.host.id)
                 && task.services_id == Some(plan.service.id)
                 && task.event_handlers_id == Some(plan.handler.id)
+                && task.kind == plan.kind
                 && task.parameters == json!(plan.parameters)
         };
         match found {
@@ -229,7 +239,8 @@ impl Order {
         let retried = SeenTask::find(connection, &self.signed, id)?.task;
         let same = retried.hosts_id == Some(plan.host.id)
             && retried.services_id == Some(plan.service.id)
-            && retried.event_handlers_id == Some(plan.handler.id);
+            && retried.event_handlers_id == Some(plan.handler.id)
+            && retried.kind == plan.kind;
         if same && retried.state == TaskState::Finished {
             return Ok(());
         }
@@ -280,7 +291,12 @@ impl Order {
             Enqueued::Busy(task) => return Err(busy(&task)),
         };
         let object = format!("{} on {}", new.handler_name, new.host_name);
-        let action = if attached { "task.attach" } else { "task.create" };
+        let action = match (attached, new.kind) {
+            (true, _) => "task.attach",
+            (false, TaskKind::Run) => "task.create",
+            (false, TaskKind::Check) => "task.check",
+            (false, TaskKind::Help) => "task.help",
+        };
         let mut audit = self.signed.audit(action, &object);
         audit.task_id = Some(task.id);
         audit.detail = json!({
@@ -317,11 +333,15 @@ fn not_stored(error: StoreError) -> AppError {
 }
 
 fn busy(task: &Task) -> AppError {
-    let other =
-        if task.secret_parameters.is_empty() { "other parameters" } else { "a secret that was typed" };
+    let how = match task.kind {
+        TaskKind::Check => "as a check",
+        TaskKind::Help => "to say what it is",
+        TaskKind::Run if !task.secret_parameters.is_empty() => "with a secret that was typed",
+        TaskKind::Run => "with other parameters",
+    };
     AppError::Conflict {
         detail: format!(
-            "{} {} on {} already, with {other}, started by {}.",
+            "{} {} on {} already, {how}, started by {}.",
             task.handler_name,
             if task.started_at.is_some() { "runs" } else { "waits" },
             task.host_name,

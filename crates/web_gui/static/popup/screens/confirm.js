@@ -6,8 +6,20 @@ import { duration, short } from "../format.js";
 import { experience } from "./actions.js";
 import { parameterField, textField } from "./fields.js";
 import { ids } from "../target.js";
+import { titled } from "../words.js";
 
 /** @typedef {import("../element.js").SelfServicePopup} SelfServicePopup */
+
+/** What the screen says of each kind: above the command, and on the button. */
+const KINDS = {
+  run: { heading: "This runs", note: "", press: "Run on" },
+  check: {
+    heading: "This checks",
+    note: "With --check a plugin looks whether it could do its work, and changes nothing. One that does not know --check refuses it.",
+    press: "Check on",
+  },
+  help: { heading: "This asks the plugin what it is", note: "", press: "Ask on" },
+};
 
 /** The exact command, the parameters it follows, and what must be typed before it may run. */
 export class ConfirmScreen {
@@ -28,12 +40,17 @@ export class ConfirmScreen {
    */
   #secrets = new Map();
 
-  /** @param {SelfServicePopup} popup @param {Target} target @param {() => void} back */
-  constructor(popup, target, back) {
+  /**
+   * @param {SelfServicePopup} popup @param {Target} target @param {() => void} back
+   * @param {ConfirmScreen} [before] what was typed there stays
+   */
+  constructor(popup, target, back, before) {
     this.popup = popup;
     this.target = target;
     this.back = back;
     const { action, host, service } = target;
+    const kind = target.kind ?? "run";
+    const { heading, note, press } = KINDS[kind];
     const limit = action.max_running === null ? "" : `at most ${action.max_running} at once`;
     this.command = h("pre", { class: "command", tabindex: 0, "aria-label": "Command" }, "…");
     this.answer = h("div", {});
@@ -42,8 +59,8 @@ export class ConfirmScreen {
         ? textField("typed", `Dangerous: type the host name ${host.name} to confirm`, { spellcheck: "false", autocomplete: "off" })
         : null;
     this.reason = textField("reason", action.reason_required ? "Reason (required)" : "Reason (optional, recorded)", { maxlength: 1000 });
-    this.run = h("button", { class: "primary", disabled: true }, `Run on ${host.name}`);
-    for (const parameter of action.parameters)
+    this.run = h("button", { class: "primary", disabled: true }, `${press} ${host.name}`);
+    for (const parameter of kind === "help" ? [] : action.parameters)
       (parameter.type === "secret" ? this.#secrets : this.#fields).set(parameter.name, parameterField(parameter));
     const fields = [...this.#fields.values(), ...this.#secrets.values(), this.typed, this.reason].flatMap((field) => field ?? []);
     const form = h(
@@ -54,14 +71,15 @@ export class ConfirmScreen {
         input: (/** @type {Event} */ event) => this.#typedSomething(event),
       },
       this.answer,
-      h("h2", {}, "This runs"),
+      h("h2", {}, heading),
       this.command,
+      note ? h("p", { class: "dim facts" }, note) : null,
       ...fields.map((field) => field.element),
-      h("div", { class: "row" }, button("Back", back), this.run),
+      h("div", { class: "row" }, button("Back", back), kind === "run" ? h("span", { class: "pair" }, button("Check", () => this.#check()), this.run) : this.run),
     );
     popup.show({
       name: "confirm",
-      title: action.name,
+      title: titled(action.name, kind),
       environments: target.environments,
       sub: [host.name, service.name, target.retryOf ? `retry of ${short(target.retryOf)}` : ""].filter(Boolean).join(" · "),
       back,
@@ -76,7 +94,21 @@ export class ConfirmScreen {
         form,
       ],
     });
+    if (before) this.#take(before);
     void this.#replan();
+  }
+
+  /** @param {ConfirmScreen} before */
+  #take(before) {
+    for (const [name, field] of before.#fields) this.#fields.get(name)?.set(field.value());
+    for (const [name, field] of before.#secrets) this.#secrets.get(name)?.set(field.value());
+    this.reason.set(before.reason.value());
+  }
+
+  /** The same as a check: its own command is shown, and confirmed. */
+  #check() {
+    const again = () => new ConfirmScreen(this.popup, this.target, this.back, check);
+    const check = new ConfirmScreen(this.popup, { ...this.target, kind: "check", retryOf: null }, again, this);
   }
 
   /** @param {Event} event */
@@ -152,7 +184,8 @@ export class ConfirmScreen {
 
   /** Whether every secret that must be typed was. */
   #secretsTyped() {
-    return this.target.action.parameters.every(({ name, required }) => !required || this.#secrets.get(name)?.value() !== "");
+    const { parameters } = this.target.action;
+    return parameters.every(({ name, required }) => !required || this.#secrets.get(name)?.value() !== "");
   }
 
   #allow() {

@@ -21,7 +21,11 @@ function field(id, label, input, value) {
     if (sentence) input.setAttribute("aria-describedby", wrong.id);
     else input.removeAttribute("aria-describedby");
   };
-  return { element: h("div", { class: "field" }, ...labelled, wrong), input, value, complain };
+  const set = (/** @type {string} */ text) => {
+    if (input instanceof HTMLInputElement && tick) input.checked = text === "true";
+    else input.value = text;
+  };
+  return { element: h("div", { class: "field" }, ...labelled, wrong), input, value, set, complain };
 }
 
 /** @param {Parameter} parameter @returns {Field} */

@@ -6,7 +6,7 @@ import { actionSection } from "./actions.js";
 import { ConfirmScreen } from "./confirm.js";
 import { signedIn } from "./sign_in.js";
 import { taskSection } from "./tasks.js";
-import { ids, needsOwnTab, openOwnTab } from "../target.js";
+import { ids, kindOf, needsOwnTab, openOwnTab } from "../target.js";
 
 /** @typedef {import("../element.js").SelfServicePopup} SelfServicePopup */
 
@@ -30,7 +30,8 @@ export function hostScreen(popup, view, asked, handler) {
       .find(({ action }) => String(action.handler_id) === handler && action.can_run && !action.paused && !needsOwnTab(popup, action));
   if (wanted) {
     const retryOf = popup.getAttribute("retry-of") || null;
-    new ConfirmScreen(popup, { ...target(wanted.one, wanted.action), retryOf }, () => void popup.open(again));
+    const kind = kindOf(popup.getAttribute("kind"));
+    new ConfirmScreen(popup, { ...target(wanted.one, wanted.action), kind, retryOf }, () => void popup.open(again));
     return;
   }
   const groups = host.hostgroups.length ? `host groups: ${host.hostgroups.join(", ")}` : "";

@@ -3,7 +3,7 @@
 import { BASE } from "../base.js";
 import { duration } from "../format.js";
 import { plain } from "../log/painter.js";
-import { detailOf, wordOf } from "../words.js";
+import { detailOf, titled, wordOf } from "../words.js";
 
 /**
  * Times are those of UTC: whoever reads the notes may sit elsewhere.
@@ -19,7 +19,7 @@ export function summaryOf(task) {
   const took = started_at && finished_at ? `took ${duration((Date.parse(finished_at) - Date.parse(started_at)) / 1000)}` : "";
   const environments = task.environments.map((environment) => environment.name).join(", ");
   const lines = [
-    `${task.handler.name} on ${task.host.name} (${[task.service.name, environments].filter(Boolean).join(", ")})`,
+    `${titled(task.handler.name, task.kind)} on ${task.host.name} (${[task.service.name, environments].filter(Boolean).join(", ")})`,
     [wordOf(task).word, task.state === "finished" ? detailOf(task) : "", took].filter(Boolean).join(" · "),
     task.summary ? `Output: ${task.summary}` : "",
     `Asked for by ${task.requester}, ${utc(task.created_at)}${task.reason ? `: ${task.reason}` : ""}`,

@@ -10,7 +10,7 @@ import { ConfirmScreen } from "./confirm.js";
 import { summaryOf } from "./summary.js";
 import { HIDDEN_POLL_MS, POLL_MS, startOf, TaskStream } from "../stream.js";
 import { needsOwnTab, openOwnTab } from "../target.js";
-import { detailOf, factsOf, MARKS, pauseSentence, storyOf, wordOf } from "../words.js";
+import { detailOf, factsOf, MARKS, pauseSentence, storyOf, titled, wordOf } from "../words.js";
 
 /** @typedef {import("../element.js").SelfServicePopup} SelfServicePopup */
 
@@ -48,7 +48,7 @@ export class TaskScreen {
     if (remark) this.notices.append(notice("plain", remark));
     popup.show({
       name: "task",
-      title: task.handler.name,
+      title: titled(task.handler.name, task.kind),
       environments: task.environments,
       sub: `${task.host.name} · ${task.service.name} · by ${task.requester} · ${short(task.id)}`,
       body: [this.notices, this.head, this.waiting, this.story, this.bar, this.steps, ...this.log.body, this.facts, this.after],
@@ -255,7 +255,7 @@ export class TaskScreen {
         const action = service?.actions.find((one) => one.handler_id === task.handler.id && one.can_run);
         if (action?.paused) this.notices.replaceChildren(notice("warning", `${pauseSentence(action.name, action.paused)}.`));
         else if (service && action) {
-          const target = { host: view.host, environments: view.host.environments, service, action, retryOf: task.id };
+          const target = { host: view.host, environments: view.host.environments, service, action, kind: task.kind, retryOf: task.id };
           if (needsOwnTab(popup, action)) openOwnTab(popup, target, "");
           else new ConfirmScreen(popup, target, () => void popup.openTask(task.id));
         } else throw new Problem(404, { detail: "This action is no longer assigned to the service, or you may not run it any more." });

@@ -2,7 +2,7 @@
 
 import { button, h } from "../dom.js";
 import { ago } from "../format.js";
-import { wordOf } from "../words.js";
+import { titled, wordOf } from "../words.js";
 
 /** @typedef {import("../element.js").SelfServicePopup} SelfServicePopup */
 
@@ -14,7 +14,7 @@ export function taskSection(popup, title, tasks) {
     const what = h(
       "span",
       {},
-      button(task.handler.name, () => void popup.openTask(task.id), "link", `${task.handler.name}, ${word}`),
+      button(titled(task.handler.name, task.kind), () => void popup.openTask(task.id), "link", `${titled(task.handler.name, task.kind)}, ${word}`),
       h("span", { class: "dim" }, ` ${task.service.name}`),
     );
     const since =
