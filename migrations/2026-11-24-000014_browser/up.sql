@@ -1,3 +1,15 @@
+-- Schedules can be changed, and run one of our own programs that settings.ini names.
+
+ALTER TABLE schedules
+    ADD revision integer NOT NULL DEFAULT 1,
+    ADD program text,
+    DROP CONSTRAINT schedules_check1,
+    ADD CONSTRAINT schedules_check1 CHECK (source <> 'gui' OR users_id IS NOT NULL AND CASE WHEN program IS NULL
+        THEN num_nonnulls(hosts_id, hostgroups_id) = 1 AND services_id IS NOT NULL AND event_handlers_id IS NOT NULL
+        ELSE num_nonnulls(hosts_id, hostgroups_id, services_id, event_handlers_id) = 0 END);
+COMMENT ON COLUMN schedules.revision IS 'Grows with every change by a person, who brings the one that they saw.';
+COMMENT ON COLUMN schedules.program IS 'Its name under [programs] of settings.ini, which alone says what is started.';
+
 -- A plugin may also be asked what it is, and to look without changing anything.
 
 ALTER TABLE tasks ADD kind text NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'check', 'help'));

@@ -33,6 +33,16 @@ async fn a_schedule_is_made_and_runs_at_once_when_asked() {
     browser.push("look at the web every night").await;
     browser.reads("queued 1 task").await;
     browser.pictured("schedule").await;
+    browser.push("Edit").await;
+    browser.reads("Edit look at the web every night").await;
+    browser.pictured("schedule-edit").await;
+    stage.database.sql("UPDATE schedules SET expression = '@daily', revision = revision + 1");
+    browser.type_into("Times", "30 3 * * *").await;
+    browser.push("Save").await;
+    browser.reads("Stored by now").await;
+    browser.pictured("schedule-stale").await;
+    browser.push("Save mine over it").await;
+    browser.reads("30 3 * * *").await;
     browser.push("task\u{a0}1").await;
     browser.sees("all is well").await;
     browser.clean_conduct(&[&stage.app.url]).await;

@@ -108,6 +108,9 @@ fn a_wrong_file_is_refused_with_file_line_section_and_key() {
             "settings.ini:2: [scheduler] time_zone = 'Mars' is wrong: must be an IANA",
         ),
         ("[cron]\na = 61 * * * *  tasks purge\n", "settings.ini:2: [cron] a: '61' is no minute"),
+        ("[programs]\na = rm -rf /\n", "settings.ini:2: [programs] a: 'rm' is not one of our programs"),
+        ("[programs]\n-a = tasks purge\n", "settings.ini:2: [programs] -a: the name"),
+        ("[programs]\na =\n", "settings.ini:2: [programs] a"),
         ("[cron]\na = 1 * * * *  rm -rf /\n", "settings.ini:2: [cron] a: 'rm' is not one of our programs"),
     ] {
         let refused = files.refused(text, 0o644);

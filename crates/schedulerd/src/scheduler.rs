@@ -6,11 +6,11 @@ use crate::stop::Stop;
 use crate::timetable::Timetable;
 use chrono::{DateTime, TimeDelta, Utc};
 use failpoint::failpoint;
-use selfservice_core::config::{CronLine, MissedLines, Settings};
+use selfservice_core::config::{MissedLines, Settings};
 use selfservice_core::db::{DbError, Pool};
 use selfservice_core::models::schedule_runs::{ScheduleRun, database_time};
 use selfservice_core::models::schedules::{Line, Schedule};
-use selfservice_core::schedule::{self, Ran};
+use selfservice_core::schedule::{self, ProgramRun, Ran};
 use std::collections::HashMap;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -172,10 +172,28 @@ impl Scheduler {
                 Ok(schedule::run_due(connection, &macros, life)?)
             });
             match looked {
-                Ok(Some(ran)) => tell(&ran),
+                Ok(Some(ran)) => {
+                    tell(&ran);
+                    failpoint!("in_schedule_slot");
+                    ran.programs.into_iter().for_each(|run| self.start_program(run));
+                }
                 Ok(None) => return,
                 Err(error) => return self.note_outage(&error),
             }
+        }
+    }
+
+    /// What is started stands in our settings: the schedule only names it.
+    fn start_program(&mut self, run: ProgramRun) {
+        match self.settings.scheduler.programs.get(&run.program).cloned() {
+            Some(command) => self.start(&run.run_name, command, run.slot),
+            None => self.slot(&run.run_name, run.slot).record(&Ended {
+                exit_code: Some(2),
+                outcome: format!(
+                    "not started: the scheduler's settings.ini has no '{}' under [programs]",
+                    run.program
+                ),
+            }),
         }
     }
 
@@ -192,7 +210,7 @@ impl Scheduler {
                 Ok(Some((asked, true))) => {
                     let lines = &self.settings.scheduler.lines;
                     if let Some(line) = lines.iter().find(|line| line.name == asked.name).cloned() {
-                        self.start(line, asked.at);
+                        self.start(&line.name, line.command, asked.at);
                     }
                 }
                 Ok(Some((_, false))) => {}
@@ -216,7 +234,7 @@ impl Scheduler {
                     failpoint!("in_schedule_slot");
                     timetable.done(&line.name, slot);
                     if ours {
-                        self.start(line, slot);
+                        self.start(&line.name, line.command, slot);
                     }
                 }
                 // The slot stays due.
@@ -225,16 +243,19 @@ impl Scheduler {
         }
     }
 
-    fn start(&mut self, line: CronLine, slot: DateTime<Utc>) {
-        let name = line.name.clone();
-        let run = Run {
+    fn slot(&self, name: &str, slot: DateTime<Utc>) -> Run {
+        Run {
             pool: self.pool.clone(),
             programs: self.programs.clone(),
             stop: self.stop.clone(),
-            name: name.clone(),
+            name: name.to_owned(),
             slot,
-        };
-        if self.running.contains_key(&name) {
+        }
+    }
+
+    fn start(&mut self, name: &str, command: Vec<String>, slot: DateTime<Utc>) {
+        let run = self.slot(name, slot);
+        if self.running.get(name).is_some_and(|thread| !thread.is_finished()) {
             run.record(&Ended {
                 exit_code: None,
                 outcome: "skipped: the run before it had not ended".to_owned(),
@@ -242,9 +263,9 @@ impl Scheduler {
             return;
         }
         let spawned =
-            std::thread::Builder::new().name("command".to_owned()).spawn(move || run.execute(&line.command));
+            std::thread::Builder::new().name("command".to_owned()).spawn(move || run.execute(&command));
         match spawned {
-            Ok(thread) => drop(self.running.insert(name, thread)),
+            Ok(thread) => drop(self.running.insert(name.to_owned(), thread)),
             Err(error) => tracing::error!("a command could not be started: {error}"),
         }
     }
@@ -259,7 +280,7 @@ fn tell(ran: &Ran) {
     }
 }
 
-/// One slot of one line, which this scheduler has.
+/// One slot of one line or of a schedule's program, which this scheduler has.
 struct Run {
     pool: Pool,
     programs: Programs,
@@ -353,6 +374,42 @@ mod tests {
         assert_eq!(ran.lines().count().to_string(), rows);
         assert!(ran.lines().all(|line| line.ends_with("settings.ini rescue now")), "{ran}");
         assert!(rows == "1" || rows == "2", "{rows}");
+    }
+
+    #[test]
+    fn a_schedule_of_the_browser_runs_a_program_of_the_settings() {
+        let database = TestDatabase::new();
+        test_support::fixture::World::new(&database);
+        let directory = tempfile::tempdir().unwrap();
+        let macros = directory.path().join("macros.ini");
+        std::fs::write(&macros, "[macros]\n").unwrap();
+        let lines =
+            format!("[programs]\nnightly = tasks purge --days 30\n[files]\nmacros = {}", macros.display());
+        let mut scheduler = scheduler(&database, directory.path(), &lines);
+        let due = |name: &str, program: &str, user: &str| {
+            database.sql(&format!(
+                "INSERT INTO schedules (source, name, name_key, expression, time_zone, program, users_id, run_requested_at, \
+                     run_requested_by) \
+                 SELECT 'gui', '{name}', '{name}', '@yearly', 'UTC', '{program}', id, now(), 'root' FROM users WHERE name = '{user}'"
+            ));
+        };
+        due("a", "nightly", "root");
+        due("b", "gone", "root");
+        due("c", "nightly", "alice");
+        scheduler.queue_due();
+        finish(&mut scheduler);
+        let outcomes = "SELECT s.name, r.exit_code, r.outcome FROM schedule_runs r JOIN schedules s ON r.name = '#' || s.id ORDER BY 1";
+        assert_eq!(
+            database.sql(outcomes),
+            "a|3|exit code 3\n\
+             b|2|not started: the scheduler's settings.ini has no 'gone' under [programs]\n\
+             c|2|skipped: the user with whose rights it runs does not administer everything any more"
+        );
+        let ran = std::fs::read_to_string(directory.path().join("ran")).unwrap();
+        assert!(ran.ends_with("settings.ini purge --days 30\n") && ran.lines().count() == 1, "{ran}");
+        scheduler.queue_due();
+        finish(&mut scheduler);
+        assert_eq!(database.sql("SELECT count(*) FROM schedule_runs"), "3", "each slot once");
     }
 
     #[test]

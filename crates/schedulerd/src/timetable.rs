@@ -71,8 +71,12 @@ mod tests {
             expression: expression.to_owned(),
             command: vec!["tasks".to_owned()],
         };
-        let settings =
-            SchedulerSettings { time_zone: chrono_tz::UTC, missed: MissedLines::Skip, lines: vec![line] };
+        let settings = SchedulerSettings {
+            time_zone: chrono_tz::UTC,
+            missed: MissedLines::Skip,
+            lines: vec![line],
+            programs: Default::default(),
+        };
         Timetable::new(&settings, at(now))
     }
 

@@ -23,6 +23,7 @@ pub mod page;
 pub mod patience;
 pub mod rights;
 pub mod routes;
+pub mod scheduling;
 pub mod security;
 pub mod state;
 pub mod store;

@@ -160,6 +160,8 @@ fn scheduled() -> Vec<Endpoint> {
         page(Method::GET, "/schedules/new", schedules::ask),
         page(Method::POST, "/schedules/new", schedules::make),
         page(Method::GET, "/schedules/{id}", schedules::show),
+        page(Method::GET, "/schedules/{id}/edit", schedules::edit),
+        page(Method::POST, "/schedules/{id}/edit", schedules::change),
         page(Method::POST, "/schedules/{id}/run", schedules::run),
         page(Method::POST, "/schedules/{id}/enable", schedules::enable),
         page(Method::POST, "/schedules/{id}/disable", schedules::disable),

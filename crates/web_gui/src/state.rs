@@ -6,7 +6,7 @@ use crate::events::Events;
 use crate::{document, patience, routes};
 use actix_web::web;
 use anyhow::Context as _;
-use selfservice_core::config::{MacroFile, Settings, WebSettings};
+use selfservice_core::config::{MacroFile, Programs, Settings, WebSettings};
 use selfservice_core::db::{DbError, PgConnection, Pool};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -23,6 +23,8 @@ pub struct AppState {
     pub web: WebSettings,
     /// Macros and secrets for plans.
     pub macros: MacroFile,
+    /// What schedules may run beside handlers, by name.
+    pub programs: Programs,
     /// How long a task may wait in the queue.
     pub queue_life: Duration,
     /// Changes of tasks, as they happen.
@@ -44,6 +46,7 @@ impl AppState {
         Ok(Self {
             document: document.to_json().context("while making the OpenAPI document")?.into(),
             web: settings.web.clone(),
+            programs: settings.scheduler.programs.clone(),
             queue_life: settings.manager.queue_life,
             macros: settings.macro_file().context("while reading [files] macros")?,
             events: Events::start(&settings.database.connection_string("web_gui"))

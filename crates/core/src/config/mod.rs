@@ -23,7 +23,7 @@ pub use macros_file::{MacroFile, Secret, WeakSecret};
 pub use manager::ManagerSettings;
 pub use plugins::{PluginLimits, PluginSettings};
 pub use retention::RetentionSettings;
-pub use scheduler::{CronLine, MissedLines, SchedulerSettings};
+pub use scheduler::{CronLine, MissedLines, Programs, SchedulerSettings};
 pub use ssh::{HostKeys, SshSettings};
 pub use web::{CookieMode, WebSettings};
 

@@ -2,6 +2,8 @@
 
 use super::ini::{IniError, IniFile};
 use crate::cron_expr::CronExpr;
+use crate::names;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// When `schedulerd` runs what.
@@ -13,7 +15,12 @@ pub struct SchedulerSettings {
     pub missed: MissedLines,
     /// The lines of `[cron]`.
     pub lines: Vec<CronLine>,
+    /// `[programs]`: what schedules of the browser may run, by name.
+    pub programs: Programs,
 }
+
+/// Programs with their arguments, by the names under which schedules of the browser know them.
+pub type Programs = BTreeMap<String, Vec<String>>;
 
 /// What becomes of a line's slots at which no scheduler ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,24 +74,36 @@ impl SchedulerSettings {
                     .map_err(|why| cron.error(line, format!("[cron] {name}: {why}")))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { time_zone, missed, lines })
+        let mut section = file.section("programs");
+        let programs = section
+            .rest()
+            .into_iter()
+            .map(|(name, text, line)| {
+                let wrong = |why: String| section.error(line, format!("[programs] {name}: {why}"));
+                names::check(&name).map_err(|why| wrong(format!("the name {why}")))?;
+                let words: Vec<&str> = text.split_whitespace().collect();
+                Ok((name.clone(), command(&words).map_err(wrong)?))
+            })
+            .collect::<Result<_, IniError>>()?;
+        Ok(Self { time_zone, missed, lines, programs })
     }
+}
+
+/// One of our own programs with its arguments.
+fn command(words: &[&str]) -> Result<Vec<String>, String> {
+    let program = words.first().ok_or("names no program")?;
+    if !CRON_PROGRAMS.contains(program) {
+        return Err(format!("'{program}' is not one of our programs: {}", CRON_PROGRAMS.join(", ")));
+    }
+    Ok(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
 fn parse_line(name: String, text: &str) -> Result<CronLine, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let fields = if text.starts_with('@') { 1 } else { 5 };
-    let (when, command) =
+    let (when, program) =
         words.split_at_checked(fields).ok_or("must be: minute hour day month weekday program")?;
-    let program = command.first().ok_or("names no program")?;
-    if !CRON_PROGRAMS.contains(program) {
-        return Err(format!("'{program}' is not one of our programs: {}", CRON_PROGRAMS.join(", ")));
-    }
+    let command = command(program)?;
     let expression = when.join(" ");
-    Ok(CronLine {
-        name,
-        when: expression.parse().map_err(|error| format!("{error}"))?,
-        expression,
-        command: command.iter().map(|word| (*word).to_owned()).collect(),
-    })
+    Ok(CronLine { name, when: expression.parse().map_err(|error| format!("{error}"))?, expression, command })
 }

@@ -307,6 +307,8 @@ diesel::table! {
         next_at -> Nullable<Timestamptz>,
         run_requested_at -> Nullable<Timestamptz>,
         run_requested_by -> Nullable<Text>,
+        revision -> Int4,
+        program -> Nullable<Text>,
     }
 }
 

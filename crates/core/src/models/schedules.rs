@@ -89,11 +89,15 @@ pub struct Schedule {
     pub run_requested_at: Option<DateTime<Utc>>,
     /// Who.
     pub run_requested_by: Option<String>,
+    /// Grows with every change by a person.
+    pub revision: i32,
+    /// In place of a handler: a name under `[programs]` of `settings.ini`.
+    pub program: Option<String>,
 }
 
-/// A schedule as a person makes it.
-#[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = schedules)]
+/// A schedule as a person makes it, or changes it.
+#[derive(Debug, Clone, Insertable, AsChangeset)]
+#[diesel(table_name = schedules, treat_none_as_null = true)]
 pub struct NewSchedule {
     /// Always [`Source::Gui`].
     pub source: Source,
@@ -101,18 +105,22 @@ pub struct NewSchedule {
     pub name: String,
     /// Of the name.
     pub name_key: String,
+    /// Whether its times count.
+    pub enabled: bool,
     /// See [`Schedule::expression`].
     pub expression: String,
     /// See [`Schedule::time_zone`].
     pub time_zone: String,
+    /// In place of all that follows: see [`Schedule::program`].
+    pub program: Option<String>,
     /// Exactly one of the two.
     pub hosts_id: Option<i64>,
     /// Exactly one of the two.
     pub hostgroups_id: Option<i64>,
     /// The service.
-    pub services_id: i64,
+    pub services_id: Option<i64>,
     /// The handler.
-    pub event_handlers_id: i64,
+    pub event_handlers_id: Option<i64>,
     /// Values for the handler's parameters.
     pub parameters: serde_json::Value,
     /// Why.
@@ -143,6 +151,34 @@ impl NewSchedule {
             .get_result(connection)
             .optional()
     }
+
+    /// Puts it in the place of the one with this id and revision that a person made.
+    pub fn replace(&self, connection: &mut PgConnection, id: i64, revision: i32) -> QueryResult<Replaced> {
+        let same_name = schedules::table
+            .filter(schedules::source.eq(Source::Gui).and(schedules::name_key.eq(&self.name_key)))
+            .filter(schedules::id.ne(id));
+        if diesel::select(diesel::dsl::exists(same_name)).get_result(connection)? {
+            return Ok(Replaced::NameTaken);
+        }
+        let present = schedules::table
+            .find(id)
+            .filter(schedules::source.eq(Source::Gui).and(schedules::revision.eq(revision)));
+        let rows = diesel::update(present)
+            .set((self, schedules::revision.eq(schedules::revision + 1)))
+            .execute(connection)?;
+        Ok(if rows == 1 { Replaced::Done } else { Replaced::Stale })
+    }
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// It was made.
+    Done,
+    /// Another one has the name.
+    NameTaken,
+    /// Somebody else was quicker, or it is gone.
+    Stale,
 }
 
 /// A line of `settings.ini`, for people to read.
@@ -248,13 +284,19 @@ impl Schedule {
         schedules::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// By name after `after`: what people made, and lines that a scheduler told of within a day. A name may stand twice,
+    /// By name after `after` with `like` in it: what people made, and lines that a scheduler told of within a day. A name may stand twice,
     /// as a line and as a schedule.
-    pub fn page(connection: &mut PgConnection, after: &str, limit: i64) -> QueryResult<Vec<Self>> {
+    pub fn page(
+        connection: &mut PgConnection,
+        like: &str,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
         let yesterday = diesel::dsl::sql::<Bool>("(source = 'gui' OR seen_at > now() - interval '1 day')");
         schedules::table
             .filter(schedules::name.gt(after))
             .filter(yesterday)
+            .filter(schedules::name.ilike(super::contains(like)))
             .order((schedules::name, schedules::source))
             .limit(limit)
             .select(Self::as_select())
@@ -358,6 +400,7 @@ impl Schedule {
         diesel::update(schedules::table.find(id).filter(schedules::source.eq(Source::Gui)))
             .set((
                 schedules::enabled.eq(enabled),
+                schedules::revision.eq(schedules::revision + 1),
                 schedules::considered_until.eq(now),
                 schedules::next_at.eq(next_at),
             ))

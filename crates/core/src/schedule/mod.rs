@@ -5,5 +5,5 @@ mod run;
 mod slots;
 
 pub use draft::Draft;
-pub use run::{Ran, run_due};
+pub use run::{ProgramRun, Ran, run_due};
 pub use slots::{Due, Rule, WrongRule};

@@ -1,6 +1,7 @@
 //! A due schedule queues its tasks, in the transaction that takes its slot: both happen, once, or neither.
 
 use super::slots::Rule;
+use crate::access::Access;
 use crate::config::MacroFile;
 use crate::models::audit::NewAudit;
 use crate::models::event_handlers::Risk;
@@ -32,6 +33,19 @@ pub struct Ran {
     pub slots: Vec<(DateTime<Utc>, String)>,
     /// Whether slots were missed and are passed over.
     pub skipped: bool,
+    /// Programs to be started once the transaction is committed: no transaction can hold one.
+    pub programs: Vec<ProgramRun>,
+}
+
+/// A slot that was taken for a program.
+#[derive(Debug, Clone)]
+pub struct ProgramRun {
+    /// Under which name its run is kept.
+    pub run_name: String,
+    /// The slot.
+    pub slot: DateTime<Utc>,
+    /// The program's name under `[programs]`.
+    pub program: String,
 }
 
 /// Looks at one schedule that is due, if there is one. Run it in a transaction, again and again until it gives `None`.
@@ -43,7 +57,8 @@ pub fn run_due(
 ) -> QueryResult<Option<Ran>> {
     let Some(schedule) = Schedule::lock_due(connection)? else { return Ok(None) };
     let now = database_time(connection)?;
-    let mut ran = Ran { name: schedule.name.clone(), slots: Vec::new(), skipped: false };
+    let mut ran =
+        Ran { name: schedule.name.clone(), slots: Vec::new(), skipped: false, programs: Vec::new() };
     let mut slots: Vec<(DateTime<Utc>, Option<&str>)> =
         schedule.run_requested_at.map(|at| (at, schedule.run_requested_by.as_deref())).into_iter().collect();
     let (mut until, mut next_at) = (schedule.considered_until, None);
@@ -62,6 +77,13 @@ pub fn run_due(
         if !ScheduleRun::claim(connection, &name, slot, by)? {
             continue;
         }
+        if let Some(program) = &schedule.program
+            && may_start(connection, &schedule)?
+        {
+            let (run_name, program) = (name.clone(), program.clone());
+            ran.programs.push(ProgramRun { run_name, slot, program });
+            continue;
+        }
         let outcome = run_slot(connection, macros, queue_life, &schedule, &name, now)?;
         ScheduleRun::queued(connection, &name, slot, &outcome.queued)?;
         let text = outcome.to_string();
@@ -70,6 +92,14 @@ pub fn run_due(
     }
     schedule.considered(connection, until, next_at)?;
     Ok(Some(ran))
+}
+
+/// Whether the person with whose rights it runs may still have a program started.
+fn may_start(connection: &mut PgConnection, schedule: &Schedule) -> QueryResult<bool> {
+    match schedule.users_id {
+        Some(id) => Ok(Access::load(connection, id, None)?.is_admin()),
+        None => Ok(false),
+    }
 }
 
 /// What a slot did.
@@ -129,6 +159,11 @@ fn run_slot(
     name: &str,
     now: DateTime<Utc>,
 ) -> QueryResult<Outcome> {
+    if schedule.program.is_some() {
+        return Ok(Outcome::nothing(
+            "the user with whose rights it runs does not administer everything any more",
+        ));
+    }
     if schedule.overlap == Overlap::Skip && ScheduleRun::is_active(connection, name)? {
         return Ok(Outcome::nothing("tasks of the run before have not ended"));
     }

@@ -70,7 +70,7 @@ fn all(connection: &mut PgConnection) -> anyhow::Result<Vec<Schedule>> {
     let mut all: Vec<Schedule> = Vec::new();
     loop {
         let after = all.last().map(|schedule| schedule.name.clone()).unwrap_or_default();
-        let page = Schedule::page(connection, &after, PAGE)?;
+        let page = Schedule::page(connection, "", &after, PAGE)?;
         if page.is_empty() {
             return Ok(all);
         }

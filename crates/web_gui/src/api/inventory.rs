@@ -52,13 +52,6 @@ fn of_kind(noun: Noun) -> Vec<Endpoint> {
 fn with<T: ToSchema + 'static>(noun: Noun) -> Vec<Endpoint> {
     let (all, one) = (format!("/{}", noun.table()), format!("/{}/{{id}}", noun.table()));
     let etag = "The version, in quotation marks.";
-    let if_match = "The version that the request is meant for, as `ETag` had it.";
-    let precondition = |endpoint: Endpoint| {
-        endpoint
-            .takes_header("If-Match", if_match, true)
-            .refuses(412, "Somebody else was quicker: read it again.")
-            .refuses(428, "`If-Match` is missing.")
-    };
     let make = api(Method::POST, all, move |state, signed, body: Body| create(state, signed, noun, body))
         .says(&format!("Make: {noun}"), "")
         .takes::<T>()
@@ -72,7 +65,7 @@ fn with<T: ToSchema + 'static>(noun: Noun) -> Vec<Endpoint> {
     let write = api(Method::PUT, &one, move |state, request, signed, id: Id, body: Body| {
         change(state, request, signed, noun, *id, body)
     });
-    let write = precondition(write)
+    let write = if_match(write)
         .says(
             &format!("Change: {noun}"),
             "What the body does not name stays; an event handler is given as a whole.",
@@ -83,13 +76,21 @@ fn with<T: ToSchema + 'static>(noun: Noun) -> Vec<Endpoint> {
     let remove = api(Method::DELETE, one, move |state, request, signed, id: Id| {
         delete(state, request, signed, noun, *id)
     });
-    let remove = precondition(remove)
+    let remove = if_match(remove)
         .says(&format!("Delete: {noun}"), "")
         .answers_plain(204, "It was deleted.", None)
         .refuses(409, "Tasks of it wait or run, or nobody would administer everything any more.");
     let refused =
         |endpoint: Endpoint| endpoint.refuses(404, "It does not exist, or the asker may not change any.");
     vec![refused(make), read, write, remove]
+}
+
+/// Says in the document that an address wants the version of its object.
+pub(super) fn if_match(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .takes_header("If-Match", "The version that the request is meant for, as `ETag` had it.", true)
+        .refuses(412, "Somebody else was quicker: read it again.")
+        .refuses(428, "`If-Match` is missing.")
 }
 
 /// An object with its id, in the document.
@@ -148,7 +149,7 @@ async fn change(
     id: i64,
     body: Body,
 ) -> AppResult<HttpResponse> {
-    let (read, version) = (read(noun, body)?, version(request.headers())?);
+    let (read, version) = (read(noun, body)?, version_of(request.headers())?);
     shown(HttpResponse::Ok(), save(state, signed, noun, Some((id, version)), read).await?)
 }
 
@@ -183,7 +184,7 @@ async fn delete(
     noun: Noun,
     id: i64,
 ) -> AppResult<HttpResponse> {
-    let version = version(request.headers())?;
+    let version = version_of(request.headers())?;
     let outcome = state
         .transaction(move |connection| Desk::of(noun, connection, &signed)?.delete(noun, id, &version))
         .await?;
@@ -207,7 +208,7 @@ fn shown(mut answer: actix_web::HttpResponseBuilder, stored: Stored) -> AppResul
 }
 
 /// The one strong version that `If-Match` names.
-fn version(headers: &HeaderMap) -> AppResult<String> {
+pub(super) fn version_of(headers: &HeaderMap) -> AppResult<String> {
     let given = headers.get(header::IF_MATCH).map(HeaderValue::to_str).and_then(Result::ok);
     let version = given.and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"'));
     version.filter(|text| !text.contains('"')).map(str::to_owned).ok_or_else(|| {
@@ -217,6 +218,14 @@ fn version(headers: &HeaderMap) -> AppResult<String> {
             detail: "Bring the version that you read, as 'ETag' had it, in 'If-Match'.".to_owned(),
         }
     })
+}
+
+/// Somebody else was quicker.
+pub(super) fn stale(noun: impl std::fmt::Display) -> AppError {
+    AppError::Condition {
+        status: StatusCode::PRECONDITION_FAILED,
+        detail: format!("The {noun} has been changed since you read it. Read it again and decide anew."),
+    }
 }
 
 fn refusal(noun: Noun, outcome: Outcome) -> AppError {
@@ -232,10 +241,7 @@ fn refusal(noun: Noun, outcome: Outcome) -> AppError {
             AppError::Fields(complaints.into_iter().map(named).collect())
         }
         Outcome::Refused(complaints) => store::refusal(&complaints),
-        Outcome::Stale(_) => AppError::Condition {
-            status: StatusCode::PRECONDITION_FAILED,
-            detail: format!("The {noun} has been changed since you read it. Read it again and decide anew."),
-        },
+        Outcome::Stale(_) => stale(noun),
         Outcome::Busy(tasks) => AppError::Conflict {
             detail: format!(
                 "Tasks of the {noun} wait or run ({tasks}). Wait until they have ended, or cancel them."

@@ -13,6 +13,7 @@ mod openapi;
 mod plans;
 mod popup;
 mod rights;
+mod schedules;
 pub mod session;
 mod shapes;
 mod stream;
@@ -33,6 +34,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         inventory::endpoints(),
         rights::endpoints(),
         account::endpoints(),
+        schedules::endpoints(),
         task_endpoints(),
         log_endpoints(),
     ]

@@ -52,8 +52,13 @@ pub(super) struct DeletePage {
     pub obstacle: Option<String>,
 }
 
-/// A form whose object has no version: where it goes, its fields and what they suggest.
+/// A form of something that is not in the inventory: where it goes, its fields and what they suggest.
+#[derive(Default)]
 pub(super) struct SuggestedForm {
+    /// Which state of its object it was filled from.
+    pub version: String,
+    /// What is stored by now, where somebody else was quicker.
+    pub stored: Option<Fields>,
     pub action: String,
     pub cancel: String,
     pub submit: String,
@@ -64,20 +69,25 @@ pub(super) struct SuggestedForm {
 impl FormPage {
     /// The page of a form with what was typed and what is wrong with it.
     pub(super) fn plain(page: Page, form: SuggestedForm, typed: &Fields, complaints: &[Complaint]) -> Self {
-        let SuggestedForm { action, cancel, submit, mut sections, suggestions } = form;
-        let mistakes = forms::fill(&mut sections, typed, complaints, None, false);
+        let SuggestedForm { version, stored, action, cancel, submit, mut sections, suggestions } = form;
+        let mistakes = forms::fill(&mut sections, typed, complaints, stored.as_ref(), false);
         Self {
             page,
             action,
             cancel,
             submit,
-            version: String::new(),
-            stale: false,
+            version,
+            stale: stored.is_some(),
             mistakes,
             sections,
             suggestions,
             delete_url: None,
         }
+    }
+
+    /// Which state of its object a form was filled from.
+    pub(super) fn take_version(pairs: &mut Vec<(String, String)>) -> String {
+        taken(pairs, VERSION).unwrap_or_default()
     }
 
     /// What such a form sent: the page has the field of the version too, and no rows.

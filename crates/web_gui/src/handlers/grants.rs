@@ -217,6 +217,7 @@ fn form_page(mut page: Page, choices: &Choices, typed: &Fields, complaints: &[Co
         submit: "Give it".to_owned(),
         sections: editors::sections(Noun::Grant, choices),
         suggestions: choices.suggestions(),
+        ..SuggestedForm::default()
     };
     FormPage::plain(page, form, typed, complaints)
 }

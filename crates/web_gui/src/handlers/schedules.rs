@@ -4,22 +4,20 @@ use super::editing::{FormPage, SuggestedForm};
 use super::see;
 use crate::auth::{SignedFields, SignedForm};
 use crate::editors::{Choices, schedule as form};
-use crate::error::{AppError, AppResult};
-use crate::forms::Fields;
+use crate::error::AppResult;
 use crate::page::{self, Page, Reader, When, html, html_with};
 use crate::rights;
+use crate::scheduling::{self, Act, Kept, Saved};
 use crate::state::AppState;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use chrono::Utc;
-use selfservice_core::db::PgConnection;
-use selfservice_core::models::inventory::Complaint;
-use selfservice_core::models::schedule_runs::{ScheduleRun, database_time};
+use chrono::{DateTime, Utc};
+use selfservice_core::config::Programs;
+use selfservice_core::models::schedule_runs::ScheduleRun;
 use selfservice_core::models::schedules::{Missed, Overlap, Schedule, Source, Target};
-use selfservice_core::schedule::{Draft, Rule};
+use selfservice_core::schedule::Rule;
 use serde::Deserialize;
-use serde_json::json;
 use uuid::Uuid;
 
 /// Runs that one page tells of.
@@ -50,15 +48,12 @@ struct Row {
 }
 
 impl Row {
-    fn new(schedule: Schedule, target: Target, last: Option<ScheduleRun>) -> Self {
-        let next_at = match schedule.source {
-            Source::Gui => schedule.next_at.filter(|_| schedule.enabled),
-            // The schedulers keep the times of their lines to themselves.
-            Source::Settings => Rule::of(&schedule).ok().and_then(|rule| rule.next_at(Utc::now())),
-        };
-        let what = match schedule.source {
-            Source::Gui => in_words(target),
-            Source::Settings => schedule.command.join(" "),
+    fn new(schedule: Schedule, target: Target, programs: &Programs, last: Option<ScheduleRun>) -> Self {
+        let next_at = next_at(&schedule);
+        let what = match (schedule.source, &schedule.program) {
+            (Source::Gui, Some(program)) => program_in_words(program, programs),
+            (Source::Gui, None) => in_words(target),
+            (Source::Settings, _) => schedule.command.join(" "),
         };
         Self {
             id: schedule.id,
@@ -72,6 +67,22 @@ impl Row {
             asked: schedule.run_requested_at.is_some(),
             last: last.map(RunRow::from),
         }
+    }
+}
+
+/// When it runs next.
+pub fn next_at(schedule: &Schedule) -> Option<DateTime<Utc>> {
+    match schedule.source {
+        Source::Gui => schedule.next_at.filter(|_| schedule.enabled),
+        // The schedulers keep the times of their lines to themselves.
+        Source::Settings => Rule::of(schedule).ok().and_then(|rule| rule.next_at(Utc::now())),
+    }
+}
+
+fn program_in_words(program: &str, programs: &Programs) -> String {
+    match programs.get(program) {
+        Some(command) => format!("{program}: {}", command.join(" ")),
+        None => format!("{program}, which settings.ini does not name any more"),
     }
 }
 
@@ -130,13 +141,14 @@ pub async fn list(
     asked: web::Query<Start>,
 ) -> AppResult<HttpResponse> {
     let Start { after } = asked.into_inner();
+    let programs = state.programs.clone();
     let (schedules, after) = rights::read(&state, reader.signed.clone(), move |connection, _| {
-        let mut found = Schedule::page(connection, &after, page::limit())?;
+        let mut found = Schedule::page(connection, "", &after, page::limit())?;
         let after = page::cut(&mut found, |schedule| schedule.name.clone());
         let rows = found.into_iter().map(|schedule| {
             let target = schedule.target(connection)?;
             let last = ScheduleRun::recent(connection, &schedule.run_name(), 1)?.pop();
-            Ok(Row::new(schedule, target, last))
+            Ok(Row::new(schedule, target, &programs, last))
         });
         Ok((rows.collect::<AppResult<Vec<_>>>()?, after))
     })
@@ -166,12 +178,13 @@ struct ScheduleShow {
 /// One schedule and its last runs.
 pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
     let id = id.into_inner();
+    let programs = state.programs.clone();
     let (schedule, row, user, runs) = rights::read(&state, reader.signed.clone(), move |connection, _| {
-        let schedule = find(connection, id)?;
+        let schedule = scheduling::find(connection, id)?;
         let target = schedule.target(connection)?;
         let runs = ScheduleRun::recent(connection, &schedule.run_name(), RUNS)?;
         let user = target.user.clone();
-        let row = Row::new(schedule.clone(), target, runs.first().cloned());
+        let row = Row::new(schedule.clone(), target, &programs, runs.first().cloned());
         Ok((schedule, row, user, runs))
     })
     .await?;
@@ -192,10 +205,6 @@ pub async fn show(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>
     })
 }
 
-fn find(connection: &mut PgConnection, id: i64) -> AppResult<Schedule> {
-    Schedule::find(connection, id)?.ok_or(AppError::NotFound)
-}
-
 /// The empty form.
 pub async fn ask(state: web::Data<AppState>, reader: Reader) -> AppResult<HttpResponse> {
     let choices = rights::read(&state, reader.signed.clone(), |connection, signed| {
@@ -203,19 +212,37 @@ pub async fn ask(state: web::Data<AppState>, reader: Reader) -> AppResult<HttpRe
         Ok(Choices::of_schedule(connection, viewer)?)
     })
     .await?;
-    html(&form_page(reader.page("", "schedules"), &choices, &form::empty(), &[]))
+    let form = form_of(None, &state.programs, &choices);
+    html(&FormPage::plain(reader.page("New schedule", "schedules"), form, &form::empty(), &[]))
 }
 
-fn form_page(mut page: Page, choices: &Choices, typed: &Fields, complaints: &[Complaint]) -> FormPage {
-    page.title = "New schedule".to_owned();
-    let form = SuggestedForm {
-        action: "/schedules/new".to_owned(),
-        cancel: "/schedules".to_owned(),
-        submit: "Make it".to_owned(),
-        sections: form::sections(),
-        suggestions: choices.suggestions(),
+/// The form of one that a person made.
+pub async fn edit(state: web::Data<AppState>, reader: Reader, id: web::Path<i64>) -> AppResult<HttpResponse> {
+    let id = id.into_inner();
+    let (choices, kept) = rights::read(&state, reader.signed.clone(), move |connection, signed| {
+        let viewer = signed.viewer(connection)?;
+        Ok((Choices::of_schedule(connection, viewer)?, Kept::find(connection, id)?))
+    })
+    .await?;
+    let form = SuggestedForm { version: kept.version(), ..form_of(Some(id), &state.programs, &choices) };
+    let page = reader.page(format!("Edit {}", kept.draft.name), "schedules");
+    html(&FormPage::plain(page, form, &form::to_fields(&kept.draft), &[]))
+}
+
+fn form_of(id: Option<i64>, programs: &Programs, choices: &Choices) -> SuggestedForm {
+    let folder = "/schedules";
+    let (action, cancel, submit) = match id {
+        None => (format!("{folder}/new"), folder.to_owned(), "Make it"),
+        Some(id) => (format!("{folder}/{id}/edit"), format!("{folder}/{id}"), "Save"),
     };
-    FormPage::plain(page, form, typed, complaints)
+    SuggestedForm {
+        action,
+        cancel,
+        submit: submit.to_owned(),
+        sections: form::sections(programs),
+        suggestions: choices.suggestions(),
+        ..SuggestedForm::default()
+    }
 }
 
 /// Makes a schedule that runs with the rights of who makes it.
@@ -224,57 +251,56 @@ pub async fn make(
     request: HttpRequest,
     fields: SignedFields,
 ) -> AppResult<HttpResponse> {
-    let SignedFields { signed, pairs } = fields;
-    let typed = FormPage::plain_fields(pairs, &form::sections())?;
-    let mut complaints = Vec::new();
-    let draft = form::read(&typed, &mut complaints);
-    let page = Page::new(&request, Some(&signed), "", "schedules");
-    let done = rights::administer(&state, signed, "schedule.add", move |connection, signed| {
-        match add(connection, signed, draft, &mut complaints)? {
-            Some(id) => Ok(Ok(id)),
-            None => {
-                let viewer = signed.viewer(connection)?;
-                Ok(Err((complaints, Choices::of_schedule(connection, viewer)?)))
-            }
-        }
-    })
-    .await?;
-    match done {
-        Ok(id) => Ok(see(&format!("/schedules/{id}"))),
-        Err((complaints, choices)) => {
-            let page = form_page(page, &choices, &typed, &complaints);
-            html_with(StatusCode::BAD_REQUEST, &page)
-        }
-    }
+    save(state, request, fields, None).await
 }
 
-/// `None`: something is wrong, which is among the complaints then.
-fn add(
-    connection: &mut PgConnection,
-    signed: &crate::auth::Signed,
-    draft: Draft,
-    complaints: &mut Vec<Complaint>,
-) -> AppResult<Option<i64>> {
-    let now = database_time(connection)?;
-    let schedule = match draft.check(connection, signed.user.id, now)? {
-        Ok(schedule) if complaints.is_empty() => schedule,
-        Ok(_) => return Ok(None),
-        Err(found) => {
-            complaints.extend(found);
-            return Ok(None);
+/// Changes one; from then on it runs with the rights of who changes it.
+pub async fn change(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    fields: SignedFields,
+    id: web::Path<i64>,
+) -> AppResult<HttpResponse> {
+    save(state, request, fields, Some(id.into_inner())).await
+}
+
+async fn save(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    fields: SignedFields,
+    id: Option<i64>,
+) -> AppResult<HttpResponse> {
+    let SignedFields { signed, mut pairs } = fields;
+    let version = FormPage::take_version(&mut pairs);
+    let typed = FormPage::plain_fields(pairs, &form::sections(&state.programs))?;
+    let mut complaints = Vec::new();
+    let draft = form::read(&typed, &mut complaints);
+    let title = if id.is_some() { format!("Edit {}", draft.name) } else { "New schedule".to_owned() };
+    let page = Page::new(&request, Some(&signed), title, "schedules");
+    let action = if id.is_some() { "schedule.change" } else { "schedule.add" };
+    let (shared, sent) = (state.clone(), version.clone());
+    let (saved, choices) = rights::administer(&state, signed, action, move |connection, signed| {
+        let target = id.map(|id| (id, sent.as_str()));
+        let saved = scheduling::save(connection, signed, &shared.programs, target, draft, complaints)?;
+        let viewer = signed.viewer(connection)?;
+        Ok((saved, Choices::of_schedule(connection, viewer)?))
+    })
+    .await?;
+    let form = form_of(id, &state.programs, &choices);
+    let (status, form, complaints) = match saved {
+        Saved::Done(kept) => return Ok(see(&format!("/schedules/{}", kept.schedule.id))),
+        Saved::Mend(complaints) => (StatusCode::BAD_REQUEST, SuggestedForm { version, ..form }, complaints),
+        Saved::Stale(kept) => {
+            let stored = Some(form::to_fields(&kept.draft));
+            let submit = "Save mine over it".to_owned();
+            (
+                StatusCode::CONFLICT,
+                SuggestedForm { version: kept.version(), stored, submit, ..form },
+                Vec::new(),
+            )
         }
     };
-    let Some(id) = schedule.insert(connection)? else {
-        complaints.push(Complaint::new("name", "there is a schedule of that name already"));
-        return Ok(None);
-    };
-    let mut audit = signed.audit("schedule.add", &schedule.name);
-    audit.detail = json!({
-        "id": id, "expression": schedule.expression, "time_zone": schedule.time_zone,
-        "parameters": schedule.parameters, "missed": schedule.missed, "overlap": schedule.overlap,
-    });
-    audit.insert(connection)?;
-    Ok(Some(id))
+    html_with(status, &FormPage::plain(page, form, &typed, &complaints))
 }
 
 /// Asks for a run beside its times.
@@ -283,10 +309,7 @@ pub async fn run(
     id: web::Path<i64>,
     form: SignedForm,
 ) -> AppResult<HttpResponse> {
-    change(&state, id.into_inner(), form, "schedule.run", |connection, schedule, by| {
-        Ok(Schedule::request_run(connection, schedule.id, by)?)
-    })
-    .await
+    act(&state, id.into_inner(), form, Act::Run).await
 }
 
 /// Lets its times count again, from now on.
@@ -295,12 +318,7 @@ pub async fn enable(
     id: web::Path<i64>,
     form: SignedForm,
 ) -> AppResult<HttpResponse> {
-    change(&state, id.into_inner(), form, "schedule.enable", |connection, schedule, _| {
-        let now = database_time(connection)?;
-        let rule = Rule::of(schedule).map_err(|why| AppError::BadRequest(format!("{why}.")))?;
-        Ok(Schedule::enable(connection, schedule.id, true, now, rule.next_at(now))?)
-    })
-    .await
+    act(&state, id.into_inner(), form, Act::Enable).await
 }
 
 /// Lets its times pass.
@@ -309,11 +327,7 @@ pub async fn disable(
     id: web::Path<i64>,
     form: SignedForm,
 ) -> AppResult<HttpResponse> {
-    change(&state, id.into_inner(), form, "schedule.disable", |connection, schedule, _| {
-        let now = database_time(connection)?;
-        Ok(Schedule::enable(connection, schedule.id, false, now, None)?)
-    })
-    .await
+    act(&state, id.into_inner(), form, Act::Disable).await
 }
 
 /// Removes it; its runs stay in the tasks' history.
@@ -322,30 +336,13 @@ pub async fn delete(
     id: web::Path<i64>,
     form: SignedForm,
 ) -> AppResult<HttpResponse> {
-    change(&state, id.into_inner(), form, "schedule.remove", |connection, schedule, _| {
-        Ok(Schedule::delete(connection, schedule.id)?)
-    })
-    .await?;
+    act(&state, id.into_inner(), form, Act::Remove).await?;
     Ok(see("/schedules"))
 }
 
-/// Does `work`, which says whether the schedule was one that this can be done with, and writes the audit row.
-async fn change(
-    state: &AppState,
-    id: i64,
-    form: SignedForm,
-    action: &'static str,
-    work: impl FnOnce(&mut PgConnection, &Schedule, &str) -> AppResult<bool> + Send + 'static,
-) -> AppResult<HttpResponse> {
-    rights::administer(state, form.signed, action, move |connection, signed| {
-        let schedule = find(connection, id)?;
-        if !work(connection, &schedule, &signed.user.name)? {
-            return Err(AppError::NotFound);
-        }
-        let mut audit = signed.audit(action, &schedule.name);
-        audit.detail = json!({ "id": id });
-        audit.insert(connection)?;
-        Ok(())
+async fn act(state: &AppState, id: i64, form: SignedForm, act: Act) -> AppResult<HttpResponse> {
+    rights::administer(state, form.signed, act.action(), move |connection, signed| {
+        scheduling::act(connection, signed, id, act)
     })
     .await?;
     Ok(see(&format!("/schedules/{id}")))

@@ -13,5 +13,6 @@ mod pauses;
 mod popup;
 mod retries;
 mod rights;
+mod schedules;
 mod visibility;
 mod wrong;

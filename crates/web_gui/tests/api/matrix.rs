@@ -166,6 +166,7 @@ impl Matrix {
             "/users/{id}/password" => json!({"password": ""}),
             "/session/password" => json!({"current": "wrong", "password": ""}),
             "/grants" => json!({"user": "nobody", "verb": "see"}),
+            "/schedules" | "/schedules/{id}" => json!({"name": "", "expression": "@daily"}),
             "/tokens" => json!({"name": "", "verb": "see", "days": 0}),
             "/tasks" => {
                 let mut task = action;
@@ -232,7 +233,7 @@ impl Matrix {
                  ON CONFLICT DO NOTHING",
                 self.frank
             ));
-        } else if address.1.starts_with("/schedules/{id}") {
+        } else if address.1.contains("/schedules/{id}") {
             self.api.database.sql(&format!(
                 "INSERT INTO schedules (id, source, name, name_key, expression, time_zone, hosts_id, services_id, \
                     event_handlers_id, users_id) OVERRIDING SYSTEM VALUE \

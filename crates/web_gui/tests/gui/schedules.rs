@@ -3,7 +3,9 @@
 use crate::common::Gui;
 use std::sync::LazyLock;
 
-const FORM: [(&str, &str); 12] = [
+const FORM: [(&str, &str); 14] = [
+    ("enabled", "yes"),
+    ("program", ""),
     ("name", "look at the web"),
     ("expression", "*/5 * * * MON-FRI"),
     ("time_zone", "Europe/Berlin"),
@@ -99,6 +101,70 @@ async fn what_is_wrong_stands_beside_its_field() {
     assert_eq!(root.send("/schedules/new", &FORM).await.status, 303);
     let again = root.send("/schedules/new", &FORM).await;
     assert!(again.text.contains("There is a schedule of that name already"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_schedule_is_changed_unless_somebody_was_quicker() {
+    let gui = Gui::start();
+    let root = gui.signed_in(gui.world.root);
+    let path = root.send("/schedules/new", &FORM).await.header("location").to_owned();
+    let edit = format!("{path}/edit");
+    let page = root.page(&edit).await;
+    for kept in [
+        "value=\"look at the web\"",
+        "text = a = b",
+        "value=\"Europe/Berlin\"",
+        "name=\"version\" value=\"1\"",
+    ] {
+        assert!(page.contains(kept), "{kept}: {page}");
+    }
+    let changed = form_with(&[
+        ("version", "1"),
+        ("expression", "@daily"),
+        ("hostgroup", ""),
+        ("host", "web-2"),
+        ("enabled", ""),
+    ]);
+    assert_eq!(root.send(&edit, &changed).await.header("location"), path);
+    assert_eq!(
+        gui.database
+            .sql("SELECT expression, hostgroups_id, hosts_id, enabled, next_at, revision FROM schedules"),
+        format!("@daily||{}|f||2", gui.world.web_2)
+    );
+    let late = root.send(&edit, &form_with(&[("version", "1"), ("name", "mine")])).await;
+    assert_eq!(late.status, 409);
+    for wanted in
+        ["Save mine over it", "value=\"mine\"", "Stored by now", "@daily", "name=\"version\" value=\"2\""]
+    {
+        assert!(late.text.contains(wanted), "{wanted}: {}", late.text);
+    }
+    let wrong = root.send(&edit, &form_with(&[("version", "2"), ("expression", "61 * * * *")])).await;
+    assert!(wrong.status == 400 && wrong.text.contains("name=\"version\" value=\"2\""), "{}", wrong.text);
+    assert_eq!(root.send(&edit, &form_with(&[("version", "2")])).await.status, 303);
+    assert_eq!(gui.database.sql("SELECT enabled, next_at > now(), revision FROM schedules"), "t|t|3");
+    assert_eq!(gui.signed_in(gui.world.alice).send(&edit, &form_with(&[("version", "3")])).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_program_is_chosen_from_the_settings_and_never_typed() {
+    let gui = Gui::with_settings(vec![("programs", "nightly purge = tasks purge --days 30".to_owned())]);
+    let root = gui.signed_in(gui.world.root);
+    assert!(root.page("/schedules/new").await.contains("nightly purge: tasks purge --days 30"));
+    let alone = [("hostgroup", ""), ("service", ""), ("handler", ""), ("parameters", "")];
+    let program =
+        |name: &'static str, kept: usize| form_with(&[&[("program", name)], &alone[..kept]].concat());
+    for (form, sentence) in [
+        (program("tasks purge --days 0", 4), "There is no program &#39;tasks purge --days 0&#39;"),
+        (program("nightly purge", 3), "leave them empty, or the program"),
+        (program("nightly purge", 0), "leave them empty, or the program"),
+    ] {
+        let refused = root.send("/schedules/new", &form).await;
+        assert!(refused.status == 400 && refused.text.contains(sentence), "{sentence}: {}", refused.text);
+    }
+    let made = root.send("/schedules/new", &program("nightly purge", 4)).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    assert!(root.page(made.header("location")).await.contains("nightly purge: tasks purge --days 30"));
+    assert_eq!(gui.database.sql("SELECT program, command, hosts_id FROM schedules"), "nightly purge|{}|");
 }
 
 #[tokio::test]
