@@ -1,6 +1,7 @@
 //! A platform engineer at work: from an empty inventory to an action that runs, in the browser alone.
 
 use serde_json::json;
+use thirtyfour::Key;
 use thirtyfour::prelude::*;
 
 use crate::browser::Browser;
@@ -214,5 +215,51 @@ async fn a_template_that_changes_and_an_editor_who_comes_late() {
     browser.push("Delete the host web-1").await;
     browser.until("it leads to the list", "return location.pathname === '/hosts'", vec![]).await;
     assert_eq!(stage.database.sql("SELECT count(*) FROM hosts WHERE name = 'web-1'"), "0");
+    browser.clean_conduct(&[&stage.app.url]).await;
+}
+
+#[tokio::test]
+async fn names_of_macros_are_completed_without_a_mouse() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    browser.width(1280).await;
+    browser.sign_in(&stage.app.url, "root", "/event_handlers/new").await;
+    let parameter = [("Name: $_PARAMname$", "drain")];
+    browser.add_row("Parameter", &parameter).await;
+    browser.push("Add argument").await;
+    let offers = "const one = document.activeElement; const list = document.getElementById(one?.getAttribute('aria-controls'));
+        const chosen = document.getElementById(one?.getAttribute('aria-activedescendant'));
+        return list?.contains(chosen) && chosen.getAttribute('aria-selected') === 'true'
+            && chosen.textContent.includes(arguments[0])";
+    let holds = "return document.activeElement.value === arguments[0]";
+    let closed = "return !document.getElementById('macro-list')";
+    browser.keys("--host=$hosta").await;
+    browser
+        .until("what begins so is offered", offers, vec![json!("$HOSTALIAS$ description of the host")])
+        .await;
+    browser.keys(Key::Down).await;
+    browser.until("the next one", offers, vec![json!("$HOSTADDRESS$ address of the host")]).await;
+    browser.pictured("handler-macros").await;
+    browser.keys(Key::Enter).await;
+    browser.until("it is taken", holds, vec![json!("--host=$HOSTADDRESS$")]).await;
+    browser.until("the list is gone", closed, vec![]).await;
+    browser.keys(" $_par").await;
+    browser
+        .until("parameters of the form", offers, vec![json!("$_PARAMDRAIN$ parameter 'drain' of the run")])
+        .await;
+    browser.keys(Key::Enter).await;
+    browser.keys(" $_host").await;
+    browser.until("custom variables", offers, vec![json!("$_HOST…$")]).await;
+    browser.keys(Key::Enter).await;
+    browser.keys("rack$ $$ costs").await;
+    browser.until("$$ opens no name", closed, vec![]).await;
+    browser.keys(" $USER").await;
+    browser.until("nothing is called so here", closed, vec![]).await;
+    browser.keys("1$ $TI").await;
+    browser.until("the time", offers, vec![json!("$TIME$")]).await;
+    browser.keys(Key::Escape).await;
+    browser.until("Escape closes the list", closed, vec![]).await;
+    let all = "--host=$HOSTADDRESS$ $_PARAMDRAIN$ $_HOSTrack$ $$ costs $USER1$ $TI";
+    browser.until("what was typed stays", holds, vec![json!(all)]).await;
     browser.clean_conduct(&[&stage.app.url]).await;
 }

@@ -15,6 +15,26 @@ const STANDARD: &[&str] = &[
     "SHORTDATETIME", "DATE", "TIME", "TIMET", "ADMINEMAIL", "ADMINPAGER", "_TASKUUID", "_TASKUSER",
 ];
 
+/// The macros that a run on a host has, with where each value comes from; `{host}` and `{service}` stand for names.
+pub(crate) const OF_A_RUN: &[(&str, &str)] = &[
+    ("HOSTNAME", "name of the host {host}"),
+    ("HOSTDISPLAYNAME", "name of the host {host}"),
+    ("HOSTALIAS", "description of the host {host}, or its name"),
+    ("HOSTADDRESS", "address of the host {host}"),
+    ("HOSTGROUPNAME", "host groups of the host {host}"),
+    ("HOSTGROUPNAMES", "host groups of the host {host}"),
+    ("ENVIRONMENTNAME", "environments of the host {host}"),
+    ("SERVICEDESC", "name of the service {service}"),
+    ("SERVICEDISPLAYNAME", "name of the service {service}"),
+    ("_TASKUSER", "who asks for the run"),
+    ("_TASKUUID", "the run's own number, another one each time"),
+    ("LONGDATETIME", "the time of the run"),
+    ("SHORTDATETIME", "the time of the run"),
+    ("DATE", "the time of the run"),
+    ("TIME", "the time of the run"),
+    ("TIMET", "the time of the run"),
+];
+
 /// Whether `name` can be the name of a macro that a user defines.
 pub fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())

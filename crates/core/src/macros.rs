@@ -6,7 +6,7 @@
 //! expanded again.
 
 use crate::config::MacroFile;
-use crate::macro_names::is_standard;
+use crate::macro_names::{OF_A_RUN, is_standard};
 use chrono::{DateTime, TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,6 +71,11 @@ impl MacroTable {
     /// Declares a parameter whose value no macro shows.
     pub fn refuse_parameter(&mut self, name: &str) {
         self.secret_parameters.insert(name.to_uppercase());
+    }
+
+    /// The names of all macros that have been set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     /// Sets the date and time macros, in the zone of `at`. Formats as Nagios's `date_format=iso8601`.
@@ -174,6 +179,27 @@ pub fn check<'a>(
             Some(format!("the argument '{}' cannot be used: {why}", template.escape_debug()))
         })
         .collect()
+}
+
+/// A macro that a template may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedMacro {
+    /// Without its dollar signs.
+    pub name: String,
+    /// Where its value comes from, in words.
+    pub origin: String,
+}
+
+/// What every template may name: what a run has, and what the user defined; no secrets, which no argument may hold.
+/// Custom variables and parameters have names of their own.
+pub fn offered(file: &MacroFile) -> Vec<OfferedMacro> {
+    let of_a_run = OF_A_RUN.iter().map(|(name, origin)| OfferedMacro {
+        name: (*name).to_owned(),
+        origin: origin.replace(" {host}", "").replace(" {service}", ""),
+    });
+    let of_the_user =
+        file.macros.keys().map(|name| OfferedMacro { name: name.clone(), origin: "macros.ini".to_owned() });
+    of_a_run.chain(of_the_user).collect()
 }
 
 /// The names of the macros in a template, for checks before anything runs.

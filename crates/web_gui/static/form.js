@@ -1,6 +1,8 @@
 // Makes lists in forms comfortable: rows are added, taken away and moved. Without this script a form has empty rows and a
 // button for more of them, and says the same to the server.
 
+import { completeMacros } from "./macros.js";
+
 /**
  * @param {string} text
  * @param {string} label
@@ -84,3 +86,6 @@ function comfort(list) {
 
 for (const list of /** @type {NodeListOf<HTMLFieldSetElement>} */ (document.querySelectorAll("fieldset[data-rows]"))) comfort(list);
 for (const more of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-more]"))) more.hidden = true;
+
+const editor = /** @type {HTMLFormElement|null} */ (document.querySelector("form.editor:has(#known-macros)"));
+if (editor) completeMacros(editor);

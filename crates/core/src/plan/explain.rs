@@ -2,6 +2,7 @@
 
 use super::{Trial, fill, with_task};
 use crate::config::MacroFile;
+use crate::macro_names::OF_A_RUN;
 use crate::macros::{self, MacroError, MacroTable};
 use crate::models::event_handlers::EventHandler;
 use chrono::{DateTime, Utc};
@@ -79,18 +80,33 @@ impl Trial {
         if let Some(parameter) = custom("_PARAM") {
             return format!("parameter '{parameter}' of the run");
         }
-        match name {
-            "HOSTADDRESS" => format!("address of the host {host}"),
-            "HOSTGROUPNAME" | "HOSTGROUPNAMES" => format!("host groups of the host {host}"),
-            "ENVIRONMENTNAME" => format!("environments of the host {host}"),
-            "HOSTNAME" | "HOSTDISPLAYNAME" => format!("name of the host {host}"),
-            "HOSTALIAS" => format!("description of the host {host}, or its name"),
-            "SERVICEDESC" | "SERVICEDISPLAYNAME" => format!("name of the service {service}"),
-            "_TASKUSER" => "who asks for the run".to_owned(),
-            "_TASKUUID" => "the run's own number, another one each time".to_owned(),
-            "LONGDATETIME" | "SHORTDATETIME" | "DATE" | "TIME" | "TIMET" => "the time of the run".to_owned(),
-            _ if file.macros.contains_key(name) => "macros.ini".to_owned(),
-            _ => "nothing gives it a value".to_owned(),
+        match OF_A_RUN.iter().find(|(known, _)| *known == name) {
+            Some((_, origin)) => origin.replace("{host}", host).replace("{service}", service),
+            None if file.macros.contains_key(name) => "macros.ini".to_owned(),
+            None => "nothing gives it a value".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_offered_is_what_a_run_fills_in() {
+        let json = serde_json::json!({
+            "id": 1, "name": "web-1", "address": "10.0.0.1", "description": "", "vars": {}, "tags": [], "max_running": null
+        });
+        let host = serde_json::from_value(json).unwrap();
+        let json = serde_json::json!({"id": 1, "name": "os", "description": "", "vars": {}});
+        let service = serde_json::from_value(json).unwrap();
+        let mut table = MacroTable::new(&MacroFile::default());
+        fill(&mut table, &host, &Default::default(), Some(&service), &Default::default(), "alice");
+        let table = with_task(table, Uuid::nil(), Utc::now());
+        let offered: BTreeSet<String> =
+            macros::offered(&MacroFile::default()).into_iter().map(|one| one.name).collect();
+        let filled: BTreeSet<String> = table.names().map(str::to_owned).collect();
+        assert_eq!(offered, filled);
     }
 }

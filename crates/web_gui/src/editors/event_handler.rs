@@ -100,7 +100,7 @@ fn parameters() -> Section {
         Column::select(kind, "Type", types.to_vec()),
         Column::line(label, "Label (the name where empty)"),
         Column::select(required, "Required", answers.to_vec()),
-        Column::line(default, "Default"),
+        Column::line(default, "Default").class("for-values"),
         Column::line(pattern, "Pattern that the whole text must match").class("for-text"),
         Column::line(minimum, "Smallest number").class("for-integer"),
         Column::line(maximum, "Largest number").class("for-integer"),

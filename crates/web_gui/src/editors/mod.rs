@@ -15,6 +15,7 @@ use crate::error::{AppError, AppResult};
 use crate::forms::{Fields, Section, Suggestions};
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::{PgConnection, QueryError};
+use selfservice_core::macros::{self, OfferedMacro};
 use selfservice_core::models::inventory::{Complaint, Definition, Noun, Stored};
 use selfservice_core::models::plugins::{PluginRow, ReportedPlugin};
 use selfservice_core::models::visible::{self, Viewer};
@@ -45,6 +46,8 @@ pub struct Choices {
     teams: Vec<String>,
     plugins: Vec<ReportedPlugin>,
     secrets: Vec<String>,
+    /// What arguments may name.
+    pub macros: Vec<OfferedMacro>,
 }
 
 /// A definition as far as it could be read, and what could not be.
@@ -83,7 +86,7 @@ impl Choices {
     pub fn load(
         connection: &mut PgConnection,
         viewer: Viewer,
-        macros: &MacroFile,
+        file: &MacroFile,
         noun: Noun,
     ) -> Result<Self, QueryError> {
         let mut names = |noun| visible::names(connection, viewer, noun, None, SUGGESTED);
@@ -98,7 +101,8 @@ impl Choices {
             },
             Noun::EventHandler => Self {
                 plugins: PluginRow::reported(connection)?,
-                secrets: macros.secrets.keys().cloned().collect(),
+                secrets: file.secrets.keys().cloned().collect(),
+                macros: macros::offered(file),
                 ..Self::default()
             },
             Noun::Team => Self { users: names(Noun::User)?, ..Self::default() },

@@ -13,6 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use selfservice_core::db::PgConnection;
+use selfservice_core::macros::OfferedMacro;
 use selfservice_core::models::inventory::{self, Complaint, Dependant, Noun, Stored, Target};
 use selfservice_core::models::visible::Viewer;
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub(super) struct FormPage {
     mistakes: Vec<Mistake>,
     sections: Vec<Section>,
     suggestions: Vec<Suggestions>,
+    /// What arguments may name, for completion.
+    macros: Vec<OfferedMacro>,
     delete_url: Option<String>,
 }
 
@@ -81,6 +84,7 @@ impl FormPage {
             mistakes,
             sections,
             suggestions,
+            macros: Vec::new(),
             delete_url: None,
         }
     }
@@ -323,6 +327,7 @@ fn form_page(mut page: Page, noun: Noun, id: Option<i64>, choices: &Choices, sho
         mistakes,
         sections,
         suggestions: choices.suggestions(),
+        macros: choices.macros.clone(),
         delete_url: id.map(|id| format!("/{folder}/{id}/delete")),
     }
 }
