@@ -44,8 +44,8 @@ pub enum Fault {
     ReadOnly(Duration),
     /// The network does this for a while.
     Network(NetworkFault, Duration),
-    /// The network is cut at a COMMIT, again and again for a while.
-    CutCommits { delivered: bool, times: usize },
+    /// The network is cut at a COMMIT, or at a statement that may commit itself, again and again for a while.
+    CutCommits { statement: bool, delivered: bool, times: usize },
     /// A program's clock goes wrong by so many seconds.
     Clock { program: usize, seconds: i64 },
 }
@@ -84,7 +84,9 @@ impl Fault {
             }
             13 | 14 if setup.proxied => Self::Network(network(rng), outage),
             16 => Self::KillKeeper(manager),
-            15 if setup.proxied => Self::CutCommits { delivered: rng.bool(), times: rng.usize(1..=6) },
+            15 if setup.proxied => {
+                Self::CutCommits { statement: rng.bool(), delivered: rng.bool(), times: rng.usize(1..=6) }
+            }
             17 => Self::ReadOnly(outage),
             _ => Self::EndConnections,
         }
@@ -151,10 +153,12 @@ impl Fault {
                     network.set(NetworkFault::Pass);
                 }
             }
-            Self::CutCommits { delivered, times } => {
+            Self::CutCommits { statement, delivered, times } => {
+                let cut_at =
+                    if *statement { NetworkFault::cut_at_statement } else { NetworkFault::cut_at_commit };
                 let Some(network) = &world.network else { return };
                 for _ in 0..*times {
-                    network.set(NetworkFault::cut_at_commit(1, *delivered));
+                    network.set(cut_at(1, *delivered));
                     sleep(Duration::from_millis(300));
                 }
                 network.set(NetworkFault::Pass);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// A line without an end is shown after this: it may be a prompt.
-pub const PARTIAL_AFTER: Duration = Duration::from_millis(200);
+pub const PARTIAL_AFTER: Duration = Duration::from_millis(60);
 /// Bytes that leave nothing to be stored are given back in steps of this size.
 const CREDIT_STEP: usize = 128 * 1024;
 

@@ -43,6 +43,8 @@ fn main() -> anyhow::Result<()> {
     privacy::keep_memory_private().context("while closing this process to its user")?;
     let settings = Settings::load(arguments.settings.as_deref())?;
     let subscriber = tracing_subscriber::fmt()
+        // A full disk under the log must not end a thread: what cannot be logged would be told with eprintln, which panics.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_env_filter(settings.log_filter.as_str())
         .with_filter_reloading();

@@ -146,6 +146,11 @@ impl Manager {
     pub fn run(mut self) -> anyhow::Result<()> {
         tracing::info!(worker.id = %self.id, slots = self.settings.manager.slots, "{} takes tasks", self.name);
         while !self.signals.stop() {
+            // Without them no output or result would be stored, while the leases would be renewed for ever.
+            anyhow::ensure!(
+                !self.writer.is_finished() && !self.replayer.is_finished(),
+                "the thread that stores output and results has ended"
+            );
             if self.signals.take_reload() {
                 self.reload();
             }
@@ -302,6 +307,7 @@ impl Manager {
             return Ok(false);
         };
         let (lease, from) = (self.settings.manager.lease, self.claim_from.take());
+        let trusted = self.trusted();
         let claims = self
             .pool
             .run::<_, DbError>(|connection| Ok(queue::claim(connection, &worker, lease, free, from)?))?;
@@ -313,12 +319,18 @@ impl Manager {
         self.claim_from = full.then_some(oldest.task.created_at);
         self.gathered_at = Instant::now() + GATHER;
         claims.iter().for_each(|claim| self.running.insert(claim.task.id));
-        self.start(claims);
+        self.start(claims, trusted);
         Ok(full || from.is_some())
     }
 
-    /// Decides once more on claimed tasks, and starts those that may run.
-    fn start(&mut self, claims: Vec<Claim>) {
+    /// How long this manager may trust by itself that a lease which it asks for now is its own: half of it. Who was frozen
+    /// for longer could start what others have declared lost, and perhaps started again (G11).
+    fn trusted(&self) -> Instant {
+        Instant::now() + self.settings.manager.lease / 2
+    }
+
+    /// Decides once more on claimed tasks, and starts those that may run before their lease is `trusted` no more.
+    fn start(&mut self, claims: Vec<Claim>, trusted: Instant) {
         let tasks: Vec<&Task> = claims.iter().map(|claim| &claim.task).collect();
         let decided = self.pool.run::<_, DbError>(|connection| {
             let typed = typed_secrets_of(connection, self.id, &self.opening_key, &tasks)?;
@@ -326,7 +338,13 @@ impl Manager {
         });
         match decided {
             Ok(decided) => {
-                claims.into_iter().zip(decided).for_each(|(claim, result)| self.start_one(claim, result))
+                for (claim, result) in claims.into_iter().zip(decided) {
+                    if Instant::now() < trusted {
+                        self.start_one(claim, result);
+                    } else {
+                        self.unstarted.push(claim);
+                    }
+                }
             }
             Err(_) => self.unstarted.extend(claims),
         }
@@ -367,6 +385,7 @@ impl Manager {
         let ids: Vec<Uuid> = self.unstarted.iter().map(|claim| claim.task.id).collect();
         let epoch = self.worker.as_ref().map_or(0, |worker| worker.epoch);
         let lease = self.settings.manager.lease;
+        let trusted = self.trusted();
         let ours =
             self.pool.run::<_, DbError>(|connection| Ok(queue::renew(connection, epoch, &ids, lease)?))?;
         for row in ours.iter().filter(|row| row.cancel_requested_at.is_some()) {
@@ -376,7 +395,7 @@ impl Manager {
         let (ours, others): (Vec<Claim>, Vec<Claim>) =
             std::mem::take(&mut self.unstarted).into_iter().partition(|claim| ours.contains(&claim.task.id));
         others.iter().for_each(|claim| self.running.remove(claim.task.id));
-        self.start(ours);
+        self.start(ours, trusted);
         Ok(())
     }
 

@@ -231,7 +231,17 @@ fn what_changed_between_the_click_and_the_start_is_rejected() {
         assert!(task.result_text.as_ref().unwrap().contains(why), "{:?}", task.result_text);
         assert!(bench.log(id).starts_with("REJECTED: "));
     }
-    bench.database.sql("UPDATE event_handlers SET enabled = true; DELETE FROM grants WHERE verb = 'admin'");
+}
+
+#[test]
+fn a_right_that_was_taken_between_the_click_and_the_start_is_missed() {
+    let mut bench = Bench::start(&AppOptions { manager: false, ..manager_only() });
+    let id = bench.queue(bench.world.ok, &[]);
+    bench.database.sql("DELETE FROM grants");
+    bench.app.start_program("plugins_manager");
+    let task = bench.finished(id);
+    assert_eq!(task.result, Some(TaskResult::Rejected), "{:?}", task.result_text);
+    assert!(!bench.log(id).contains("all is well"), "{}", bench.log(id));
 }
 
 #[test]
@@ -385,6 +395,31 @@ fn a_second_signal_ends_what_runs_without_waiting_for_it() {
     let task = bench.task(id);
     let why = task.result_text.as_deref();
     assert_eq!((task.result, why), (Some(TaskResult::Failed), Some("ended because its manager was stopped")));
+}
+
+#[test]
+fn when_the_drain_time_is_over_what_still_runs_is_ended_and_recorded() {
+    let mut options = manager_only();
+    options.settings.push(("manager", "drain_seconds = 1".to_owned()));
+    let bench = Bench::start(&options);
+    bench.app.replace_plugin(&bench.database, "slow", "echo begun; sleep 3000");
+    let id = bench.queue(bench.world.slow, &[]);
+    bench.wait_for_output(id, "begun");
+    bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGTERM);
+    let task = bench.finished(id);
+    assert_eq!(task.result, Some(TaskResult::Cancelled), "{:?}", task.result_text);
+}
+
+#[test]
+fn a_full_disk_under_the_log_stops_nothing() {
+    let mut bench = Bench::start(&AppOptions { manager: false, ..manager_only() });
+    let log = bench.app.settings.with_file_name("plugins_manager.log");
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    bench.app.start_program("plugins_manager");
+    // It is open. A failed test shows the logs, and this one has no end.
+    std::fs::remove_file(&log).unwrap();
+    let task = bench.finished(bench.queue(bench.world.ok, &[]));
+    assert_eq!(task.result, Some(TaskResult::Ok), "{:?}", task.result_text);
 }
 
 #[test]

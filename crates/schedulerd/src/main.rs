@@ -28,6 +28,8 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let settings = Settings::load(arguments.settings.as_deref())?;
     tracing_subscriber::fmt()
+        // A full disk under the log must not end a thread: what cannot be logged would be told with eprintln, which panics.
+        .log_internal_errors(false)
         .with_env_filter(settings.log_filter.as_str())
         .with_writer(std::io::stderr)
         .init();

@@ -54,11 +54,19 @@ pub enum Fault {
 
 /// A whole simple query message: how diesel ends a transaction.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+/// Execute and Sync of the extended protocol: the end of a statement with parameters. Outside of a transaction its
+/// changes are committed with it.
+const STATEMENT: &[u8] = b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04";
 
 impl Fault {
     /// Cuts at the `nth` COMMIT of a transaction; `delivered`: the server carries it out, and nobody is told.
     pub fn cut_at_commit(nth: usize, delivered: bool) -> Self {
         Self::CutAt { text: COMMIT, nth, delivered }
+    }
+
+    /// Cuts at the `nth` statement with parameters: claims and results are one such statement each, which commits itself.
+    pub fn cut_at_statement(nth: usize, delivered: bool) -> Self {
+        Self::CutAt { text: STATEMENT, nth, delivered }
     }
 }
 

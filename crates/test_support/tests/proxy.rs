@@ -100,3 +100,28 @@ fn the_nth_commit_is_cut_before_or_after_the_server_has_it() {
         database.sql("TRUNCATE proof");
     }
 }
+
+#[test]
+fn a_statement_that_commits_itself_is_cut_before_or_after_the_server_has_it() {
+    use diesel::RunQueryDsl as _;
+    use selfservice_core::config::DatabaseSettings;
+    use selfservice_core::db::{DbError, Pool};
+
+    let database = TestDatabase::new();
+    database.sql("CREATE TABLE proof (number int)");
+    for (delivered, stored) in [(false, "1"), (true, "2")] {
+        let proxy = FaultyProxy::before(&database);
+        let pool = Pool::new(&DatabaseSettings::for_url(proxy.url()), "test");
+        let insert = || {
+            pool.run::<_, DbError>(|connection| {
+                Ok(diesel::sql_query("INSERT INTO proof VALUES (1)").execute(connection)?)
+            })
+        };
+        insert().unwrap();
+        proxy.set(Fault::cut_at_statement(1, delivered));
+        assert!(insert().is_err(), "the answer must not come");
+        assert_eq!((proxy.cuts(), proxy.fault()), (1, Fault::Pass));
+        assert_eq!(database.sql("SELECT count(*) FROM proof"), stored);
+        database.sql("TRUNCATE proof");
+    }
+}

@@ -23,6 +23,8 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings::load(arguments.settings.as_deref())?;
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_filter).context("[log] filter")?;
     tracing_subscriber::fmt()
+        // A full disk under the log must not end a thread: what cannot be logged would be told with eprintln, which panics.
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)

@@ -168,7 +168,7 @@ pub fn a_scheduler_dies_with_a_slot_that_it_has_taken() {
     model::check(&world, &desk).assert_kept();
 }
 
-pub fn nothing_survives_manager_and_launcher() {
+pub fn nothing_survives_manager_and_launcher(size: &Size) {
     let world = World::new(&Setup { managers: 1, ..Setup::default() });
     let desk = Desk::new(&world);
     let victims: [&[fn(&Daemon)]; 4] = [
@@ -177,14 +177,16 @@ pub fn nothing_survives_manager_and_launcher() {
         &[|manager| manager.signal_keeper(Signal::SIGKILL)],
         &[|manager| manager.signal_launcher(Signal::SIGKILL), |manager| manager.signal(Signal::SIGKILL)],
     ];
-    for killed in victims {
+    for killed in victims.repeat(size.kills) {
         let task = desk.ask(Handler::Stubborn);
-        eventually("it runs", || world.witness.sworn().contains_key(&task).then_some(()));
+        eventually("it runs", || {
+            // The losses before may pause it while it waits.
+            world.resume_handlers();
+            world.witness.sworn().contains_key(&task).then_some(())
+        });
         killed.iter().for_each(|kill| kill(world.daemons("manager")[0]));
         // The model looks for what is left of ended tasks.
         let findings = model::check(&world, &desk);
         findings.assert_kept();
-        // It is paused after the third loss.
-        world.resume_handlers();
     }
 }

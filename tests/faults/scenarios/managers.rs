@@ -5,6 +5,7 @@ use crate::model;
 use crate::scenarios::Size;
 use crate::witness::Handler;
 use crate::world::{LEASE, Setup, World};
+use failpoint::Action;
 use nix::sys::signal::Signal;
 use test_support::eventually;
 
@@ -37,4 +38,29 @@ pub fn four_managers_and_a_zombie_share_many_tasks(size: &Size) {
     assert!(findings.count("late") > 0, "{findings}");
     let takers = "SELECT count(DISTINCT workers_id) FROM tasks";
     assert!(world.server.sql(takers).parse::<usize>().unwrap() >= 2);
+}
+
+/// Frozen between the commit of its claim and the start, for longer than the lease: the task is lost by then, and may
+/// have been asked for again (G11).
+pub fn who_was_frozen_after_a_claim_starts_nothing_that_is_lost() {
+    let world = World::new(&Setup { managers: 1, scheduler: true, ..Setup::default() });
+    let desk = Desk::new(&world);
+    world.arm("after_claim_commit", Action::Stop, 1);
+    let task = desk.ask(Handler::Quick);
+    world.await_act("after_claim_commit");
+    eventually("it is lost", || {
+        let result = world.server.sql(&format!("SELECT result FROM tasks WHERE id = '{task}'"));
+        (result == "lost").then_some(())
+    });
+    world.wake();
+    // The manager looks at what it has claimed before it takes the next one.
+    desk.ask(Handler::Quick);
+    let findings = model::check(&world, &desk);
+    findings.assert_kept();
+    assert_eq!(
+        (findings.count("lost"), findings.count("ok"), findings.count("late")),
+        (1, 1, 0),
+        "{findings}"
+    );
+    assert!(!world.witness.sworn().contains_key(&task), "it has run though it was lost");
 }

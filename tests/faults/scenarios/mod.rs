@@ -22,20 +22,22 @@ pub struct Size {
     pub restarts: usize,
     /// Tasks that are asked for while the GUI and the server are killed.
     pub posts: usize,
+    /// How often manager, launcher and keeper are killed under a plugin that resists.
+    pub kills: usize,
 }
 
 impl Size {
     /// For every test run.
-    pub const SMALL: Self = Self { cuts: 40, tasks: 300, restarts: 3, posts: 160 };
+    pub const SMALL: Self = Self { cuts: 40, tasks: 300, restarts: 3, posts: 160, kills: 1 };
     /// As the guarantees name them: for a soak.
-    pub const LARGE: Self = Self { cuts: 500, tasks: 10_000, restarts: 100, posts: 10_000 };
+    pub const LARGE: Self = Self { cuts: 500, tasks: 10_000, restarts: 100, posts: 10_000, kills: 250 };
 }
 
 type Sized = (&'static str, fn(&Size));
 
 /// The scenarios that have a size.
 pub fn sized(size: Size) -> Vec<Trial> {
-    let scenarios: [Sized; 4] = [
+    let scenarios: [Sized; 5] = [
         (
             "crashes::what_was_acknowledged_survives_the_gui_and_the_server",
             crashes::what_was_acknowledged_survives_the_gui_and_the_server,
@@ -48,6 +50,7 @@ pub fn sized(size: Size) -> Vec<Trial> {
             "managers::four_managers_and_a_zombie_share_many_tasks",
             managers::four_managers_and_a_zombie_share_many_tasks,
         ),
+        ("crashes::nothing_survives_manager_and_launcher", crashes::nothing_survives_manager_and_launcher),
         ("restarts::a_rolling_restart_loses_nothing", restarts::a_rolling_restart_loses_nothing),
     ];
     let trial = |(name, scenario): Sized| {
@@ -114,7 +117,10 @@ pub fn all() -> Vec<Trial> {
             outages::a_full_disk_makes_plugins_wait_and_nobody_crash,
         ),
         ("crashes::the_gui_dies_at_each_of_its_points", crashes::the_gui_dies_at_each_of_its_points),
-        ("crashes::nothing_survives_manager_and_launcher", crashes::nothing_survives_manager_and_launcher),
+        (
+            "managers::who_was_frozen_after_a_claim_starts_nothing_that_is_lost",
+            managers::who_was_frozen_after_a_claim_starts_nothing_that_is_lost,
+        ),
         (
             "queue::a_notification_wakes_at_once_also_after_the_listener_was_killed",
             queue::a_notification_wakes_at_once_also_after_the_listener_was_killed,

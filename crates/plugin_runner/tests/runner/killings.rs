@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use plugin_runner::{Launcher, Outcome, Runner, RunnerError, RunnerOptions};
 use uuid::Uuid;
 
-/// So often is each of them killed, at another moment each time; `make soak` does it a thousand times.
+/// So often is each of them killed, at another moment each time; the fault harness does it with managers around them.
 const ROUNDS: usize = 4;
 /// Leaves a daemon that has shed everything by which it could be found: parent, session, group, environment, directory
 /// and descriptors. It is deaf to polite signals.
