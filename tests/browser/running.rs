@@ -12,6 +12,18 @@ fn runs(argument: &str) -> bool {
         .any(|command| command.split(|&byte| byte == 0).any(|part| part == argument.as_bytes()))
 }
 
+/// Keeps the answer to a cancel from the page until `letGo` is called; `read` is true when the page has had it.
+const HOLD_CANCEL: &str = "
+    const ask = window.fetch;
+    window.fetch = async (url, ...more) => {
+      const answer = await ask(url, ...more);
+      if (!String(url).endsWith('/cancel')) return answer;
+      const text = await answer.text();
+      await new Promise((go) => { window.letGo = () => { go(); return true; }; });
+      const give = async () => { setTimeout(() => { window.read = true; }); return text; };
+      return new Proxy(answer, { get: (one, name) => name === 'text' ? give : Reflect.get(one, name, one) });
+    };";
+
 #[tokio::test]
 async fn cancelling_ends_the_whole_tree() {
     let stage = Stage::new().await;
@@ -33,9 +45,14 @@ async fn cancelling_ends_the_whole_tree() {
     browser.press("Let it run").await;
     assert!(runs(&child), "asking first ends nothing");
     browser.press("Cancel").await;
+    // The answer to the cancel comes late, after the news that the run has ended.
+    browser.js(HOLD_CANCEL, vec![]).await;
     browser.press("End it").await;
     let pill = browser.pill(&["Cancelled"]).await;
     assert!(pill.contains("by alice"), "{pill}");
+    browser.until("the answer is there", "return window.letGo?.() ?? false", vec![]).await;
+    browser.until("the popup has read it", "return window.read", vec![]).await;
+    assert_eq!(browser.pill(&["Cancelled", "Running"]).await, pill);
     let left: Vec<_> = [child, session, deaf].into_iter().filter(|one| runs(one)).collect();
     assert!(left.is_empty(), "these outlived the run: {left:?}");
 }

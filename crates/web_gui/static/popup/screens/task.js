@@ -194,7 +194,8 @@ export class TaskScreen {
     this.#cancelling = false;
     try {
       const answer = await this.popup.api.post(`/tasks/${encodeURIComponent(this.task.id)}/cancel`, {});
-      this.#update(answer.task);
+      // It was given before the end of the run, of which the stream may have told already.
+      if (this.task.state !== "finished") this.#update(answer.task);
     } catch (error) {
       this.notices.replaceChildren(notice(isAway(error) ? "warning" : "critical", error instanceof Problem ? error.message : String(error)));
       this.#drawHead();
