@@ -6,6 +6,7 @@
 )]
 
 mod maintenance;
+mod remote;
 
 use selfservice_core::credentials::{ApiToken, secret_hash, verify_password};
 use selfservice_core::models::signin;

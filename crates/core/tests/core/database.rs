@@ -39,7 +39,7 @@ const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' -> ' || \
 fn the_generated_schema_is_what_the_migrations_make() {
     let mut table = "";
     let mut generated = Vec::new();
-    for line in include_str!("../src/db/schema.rs").lines().map(str::trim) {
+    for line in include_str!("../../src/db/schema.rs").lines().map(str::trim) {
         if let Some((name, _)) = line.strip_suffix('{').and_then(|line| line.split_once(" (")) {
             table = name;
         } else if line.contains(" -> ") && line.ends_with(',') {

@@ -1,6 +1,5 @@
 //! An installed system: the manager and the launcher have a user each, and a plugin tries everything that belongs to the
 //! manager. Only root can give them their users; what one user alone can be kept from is tested in `plugin_runner`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use nix::sys::signal::Signal;
 use selfservice_core::config::MacroFile;

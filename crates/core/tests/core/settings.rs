@@ -1,5 +1,4 @@
 //! Settings and macros as people write them, from real files.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use selfservice_core::config::{MacroFile, Settings};
 use std::os::unix::fs::PermissionsExt as _;

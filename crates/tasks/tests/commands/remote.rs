@@ -1,9 +1,4 @@
 //! `tasks remote` against the running programs, as a person or a script calls it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and starts the program under test"
-)]
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

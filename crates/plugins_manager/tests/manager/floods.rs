@@ -1,5 +1,4 @@
 //! G9: output is stored in order and complete up to its limit, whatever it looks like, and a flood harms nobody else.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;

@@ -1,5 +1,4 @@
 //! The queue's promises, statement by statement.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chrono::Utc;
 use selfservice_core::db::{DbError, PgConnection, QueryError};

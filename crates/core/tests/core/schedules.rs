@@ -1,5 +1,4 @@
 //! Schedules that people make: each slot queues its tasks once, with the rights of its maker.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use selfservice_core::config::MacroFile;
 use selfservice_core::db::DbError;

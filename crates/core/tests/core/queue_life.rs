@@ -1,5 +1,4 @@
 //! The life of a task beyond one manager: limits, pauses, tags, draining, losses, repetitions.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chrono::{DateTime, Utc};
 use selfservice_core::config::{DatabaseSettings, MacroFile};
@@ -606,13 +605,13 @@ fn assert_plans_are_narrow(life: &Life, tables: &str) {
     let statements = [
         (
             "claim",
-            include_str!("../src/queue/claim.sql"),
+            include_str!("../../src/queue/claim.sql"),
             "uuid, bigint, double precision, bigint, text, timestamptz",
             vec!["tasks_pkey", "tasks_claimable"],
         ),
         (
             "store",
-            include_str!("../src/queue/store.sql"),
+            include_str!("../../src/queue/store.sql"),
             "uuid[], bigint[], bigint[], text[], timestamptz[], bytea[], uuid[], bigint[], smallint[], jsonb[], \
              bigint[], bigint[], uuid[], bigint[], text[], integer[], text[], text[], text[], smallint",
             vec!["tasks_pkey"],

@@ -1,5 +1,4 @@
 //! Who may do what: the one decision, against real rows.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use selfservice_core::access::{Access, Confirmation, Question, Verb, effective_risk};
 use selfservice_core::db::DbError;
