@@ -4,7 +4,7 @@ use crate::stage::Stage;
 
 #[tokio::test]
 async fn a_run_that_is_watched_goes_on_after_an_outage() {
-    let stage = Stage::new().await;
+    let stage = Stage::impatient().await;
     let browser = &stage.browser;
     browser.width(480).await;
     browser.sign_in(&stage.app.url, "alice", "/popup").await;
@@ -26,7 +26,7 @@ async fn a_run_that_is_watched_goes_on_after_an_outage() {
 
 #[tokio::test]
 async fn what_was_typed_outlives_an_outage_and_starts_once() {
-    let stage = Stage::new().await;
+    let stage = Stage::impatient().await;
     let browser = &stage.browser;
     browser.width(480).await;
     browser.sign_in(&stage.app.url, "alice", "/popup").await;
@@ -60,7 +60,7 @@ async fn what_was_typed_outlives_an_outage_and_starts_once() {
 
 #[tokio::test]
 async fn pages_that_could_not_be_shown_come_by_themselves() {
-    let stage = Stage::new().await;
+    let stage = Stage::impatient().await;
     let browser = &stage.browser;
     browser.width(480).await;
     browser.sign_in(&stage.app.url, "alice", "/popup").await;

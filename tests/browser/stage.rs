@@ -24,6 +24,11 @@ impl Stage {
         Self::with(|_| AppOptions::default()).await
     }
 
+    /// The same, with programs that soon notice that the database is away.
+    pub async fn impatient() -> Self {
+        Self::with(|_| AppOptions { settings: test_support::impatient(), ..AppOptions::default() }).await
+    }
+
     /// Programs with options that may depend on the page around.
     pub async fn with(options: impl FnOnce(&Grafana) -> AppOptions) -> Self {
         let grafana = Grafana::start();

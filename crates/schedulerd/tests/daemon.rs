@@ -2,12 +2,12 @@
 
 use nix::sys::signal::Signal;
 use std::time::Duration;
-use test_support::{AppOptions, TestApp, TestDatabase, eventually};
+use test_support::{AppOptions, TestApp, TestDatabase, eventually, impatient};
 
 #[test]
 fn the_routine_goes_on_after_an_outage_and_term_ends_it() {
     let database = TestDatabase::new();
-    let options = AppOptions { manager: false, web: false, ..AppOptions::default() };
+    let options = AppOptions { manager: false, web: false, settings: impatient(), ..AppOptions::default() };
     let mut app = TestApp::start(&database, &options);
     app.start_program("schedulerd");
     let add = "INSERT INTO signin_failures VALUES ('x', 1, now() - interval '2 days')";
@@ -22,6 +22,6 @@ fn the_routine_goes_on_after_an_outage_and_term_ends_it() {
     eventually("the routine goes on", gone);
 
     app.program("schedulerd").signal(Signal::SIGTERM);
-    let ended = app.program("schedulerd").wait(Duration::from_secs(10)).unwrap();
+    let ended = app.program("schedulerd").wait(Duration::from_secs(60)).unwrap();
     assert!(ended.success(), "{ended}");
 }

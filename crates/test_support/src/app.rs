@@ -28,6 +28,18 @@ impl Default for AppOptions {
     }
 }
 
+/// Settings of programs that wait for the database no longer than they do by default. Without them they are patient: on a
+/// busy machine the database is slow, not away.
+pub fn impatient() -> Vec<(&'static str, String)> {
+    [
+        ("database", "connect_timeout_seconds = 5"),
+        ("database", "operation_timeout_seconds = 5"),
+        ("web", "database_timeout_ms = 2500"),
+    ]
+    .map(|(section, line)| (section, line.to_owned()))
+    .to_vec()
+}
+
 /// Running programs; they end with the value, and with the test process however that ends.
 pub struct TestApp {
     /// `http://127.0.0.1:PORT`
@@ -140,8 +152,14 @@ fn settings_text(database: &TestDatabase, options: &AppOptions, base: &Path, lis
     let base_path = base.display();
     let drop_to = if nix::unistd::geteuid().is_root() { "launcher_user = nobody\n" } else { "" };
     let sections = [
-        ("database", format!("url = {}\n", database.url())),
-        ("web", format!("listen = {listen}\npublic_url = http://{listen}\n")),
+        (
+            "database",
+            format!(
+                "url = {}\nconnect_timeout_seconds = 30\noperation_timeout_seconds = 30\n",
+                database.url()
+            ),
+        ),
+        ("web", format!("listen = {listen}\npublic_url = http://{listen}\ndatabase_timeout_ms = 30000\n")),
         (
             "manager",
             format!(

@@ -1,5 +1,6 @@
 //! A migrated database for each test, on a server that belongs to the test process.
 
+use crate::sql::sql;
 use selfservice_core::config::DatabaseSettings;
 use selfservice_core::db::{Pool, migrations};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ impl TestDatabase {
     pub fn new() -> Self {
         let server = server();
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        psql(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy"));
+        administer(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy"));
         let url = server.url(&name);
         let pool = Pool::new(&DatabaseSettings::for_url(&url), "test");
         Self { name, url, pool }
@@ -62,12 +63,9 @@ impl TestDatabase {
         Ok(())
     }
 
-    /// Runs SQL and gives what `psql -At` prints: fields separated by `|`, rows by line ends.
+    /// Runs SQL and gives what it says, as [`sql`] does.
     pub fn sql(&self, sql: &str) -> String {
-        match server().psql(&self.name, sql) {
-            Ok(output) => output.trim_end().to_owned(),
-            Err(error) => panic!("the test's statement failed: {error}\n{sql}"),
-        }
+        run(&self.url, sql)
     }
 
     /// The tables that hold this text anywhere, also as bytes; one in a line.
@@ -86,8 +84,8 @@ impl TestDatabase {
     /// Ends every connection to the database and refuses new ones until [`TestDatabase::let_in`]: for a program it is
     /// as if the server were away.
     pub fn shut_out(&self) {
-        psql(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));
-        psql(&format!(
+        administer(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));
+        administer(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
             self.name
         ));
@@ -95,7 +93,7 @@ impl TestDatabase {
 
     /// Takes connections again.
     pub fn let_in(&self) {
-        psql(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
+        administer(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
     }
 }
 
@@ -108,7 +106,7 @@ impl Default for TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // Failure leaves the database to the end of the server, which is the end of this process.
-        let _ = server().psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let _ = sql(&server().url("postgres"), &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
 
@@ -124,8 +122,11 @@ fn server() -> &'static PrivatePostgres {
     })
 }
 
-fn psql(sql: &str) {
-    if let Err(error) = server().psql("postgres", sql) {
-        panic!("the test's statement failed: {error}\n{sql}");
-    }
+/// Runs a statement about databases.
+fn administer(statement: &str) {
+    run(&server().url("postgres"), statement);
+}
+
+fn run(url: &str, statements: &str) -> String {
+    sql(url, statements).unwrap_or_else(|error| panic!("the test's statement failed: {error}\n{statements}"))
 }

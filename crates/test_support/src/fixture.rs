@@ -79,12 +79,18 @@ INSERT INTO grants (users_id, environments_id, verb)
 INSERT INTO grants (users_id, verb) SELECT id, 'admin' FROM users WHERE name = 'root';
 ";
 
+const IDS: &str = "
+SELECT 'hosts', name, id FROM hosts UNION ALL SELECT 'services', name, id FROM services
+UNION ALL SELECT 'event_handlers', name, id FROM event_handlers UNION ALL SELECT 'users', name, id FROM users;
+";
+
 impl World {
     /// Fills an empty database.
     pub fn new(database: &TestDatabase) -> Self {
-        database.sql(INVENTORY);
+        let ids = database.sql(&format!("{INVENTORY}{IDS}"));
         let id = |table: &str, name: &str| {
-            database.sql(&format!("SELECT id FROM {table} WHERE name = '{name}'")).parse().unwrap_or_default()
+            let row = format!("{table}|{name}|");
+            ids.lines().find_map(|line| line.strip_prefix(&row)?.parse().ok()).unwrap_or_default()
         };
         Self {
             web_1: id("hosts", "web-1"),

@@ -12,13 +12,15 @@ mod mariadb;
 mod ports;
 mod proxy;
 mod reads;
+mod sql;
 pub mod sshd;
 
-pub use app::{AppOptions, TestApp, program};
+pub use app::{AppOptions, TestApp, impatient, program};
 pub use database::TestDatabase;
-pub use eventually::eventually;
+pub use eventually::{PATIENCE, eventually, next_look};
 pub use influxdb::InfluxDb;
 pub use mariadb::MariaDb;
 pub use ports::FreePort;
 pub use proxy::{Fault, FaultyProxy};
 pub use reads::Reads;
+pub use sql::sql;

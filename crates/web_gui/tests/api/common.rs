@@ -12,7 +12,7 @@ use selfservice_core::models::workers::{Presence, Worker};
 use selfservice_core::queue;
 use serde_json::{Value, json};
 use std::time::Duration;
-use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World};
+use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World, impatient};
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -44,12 +44,18 @@ impl Api {
         Self::on(TestDatabase::new(), Vec::new())
     }
 
+    /// The GUI waits for its database no longer than it does by default.
+    pub fn impatient() -> Self {
+        Self::on(TestDatabase::new(), impatient())
+    }
+
     /// The GUI reaches its database through a proxy that can fail.
     pub fn behind_proxy() -> (Self, FaultyProxy) {
         let database = TestDatabase::new();
         let proxy = FaultyProxy::before(&database);
-        let url = format!("url = {}", proxy.url());
-        (Self::on(database, vec![("database", url)]), proxy)
+        let mut settings = impatient();
+        settings.push(("database", format!("url = {}", proxy.url())));
+        (Self::on(database, settings), proxy)
     }
 
     fn on(database: TestDatabase, settings: Vec<(&'static str, String)>) -> Self {

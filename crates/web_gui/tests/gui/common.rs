@@ -8,7 +8,7 @@ use selfservice_core::models::signin;
 use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use std::time::Duration;
-use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World};
+use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World, impatient};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -52,8 +52,9 @@ impl Gui {
     pub fn behind_proxy() -> (Self, FaultyProxy) {
         let database = TestDatabase::new();
         let proxy = FaultyProxy::before(&database);
-        let url = format!("url = {}", proxy.url());
-        (Self::with(database, vec![("database", url)]), proxy)
+        let mut settings = impatient();
+        settings.push(("database", format!("url = {}", proxy.url())));
+        (Self::with(database, settings), proxy)
     }
 
     fn with(database: TestDatabase, settings: Vec<(&'static str, String)>) -> Self {

@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use test_support::{Fault, eventually};
+use test_support::{Fault, PATIENCE, eventually, impatient};
 use uuid::Uuid;
 
 /// What is promised (G11).
@@ -62,7 +62,7 @@ async fn answers_in_time(fault: Fault) {
     proxy.set(Fault::Pass);
     let healed = Instant::now();
     while browser.get("/hosts").await.status != 200 {
-        assert!(healed.elapsed() < Duration::from_secs(30), "{fault:?}: the pages do not come back");
+        assert!(healed.elapsed() < PATIENCE, "{fault:?}: the pages do not come back");
     }
     println!("{fault:?}: pages work {:?} after its end", healed.elapsed());
     assert_eq!(browser.get("/health").await.status, 200);
@@ -100,7 +100,7 @@ async fn refused_connections_are_answered_in_time() {
 
 #[tokio::test]
 async fn a_table_that_somebody_has_locked_is_answered_in_time() {
-    let gui = Arc::new(Gui::start());
+    let gui = Arc::new(Gui::with_settings(impatient()));
     let browser = gui.signed_in(gui.world.alice);
     let holder = Arc::clone(&gui);
     let holding = std::thread::spawn(move || {
@@ -122,14 +122,14 @@ async fn a_table_that_somebody_has_locked_is_answered_in_time() {
 
 #[tokio::test]
 async fn health_says_what_is_wrong_with_the_database() {
-    let gui = Gui::start();
+    let gui = Gui::with_settings(impatient());
     let name = gui.database.sql("SELECT current_database()");
     // As after a failover to a standby: sessions end, new ones only read.
     gui.database.sql(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
     gui.database.shut_out();
     gui.database.let_in();
     let browser = gui.browser();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let health = browser.get("/health").await;
         assert_eq!(health.status, 503);
@@ -143,7 +143,7 @@ async fn health_says_what_is_wrong_with_the_database() {
     gui.database.shut_out();
     gui.database.let_in();
     gui.database.sql("ALTER TABLE workers RENAME TO gone");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !browser.get("/health").await.text.contains("the database refuses a statement") {
         assert!(Instant::now() < deadline);
     }
@@ -151,7 +151,7 @@ async fn health_says_what_is_wrong_with_the_database() {
 
 #[tokio::test]
 async fn while_the_database_is_away_the_pages_say_so() {
-    let gui = Gui::with_settings(vec![("database", "connect_timeout_seconds = 1".to_owned())]);
+    let gui = Gui::with_settings(impatient());
     let browser = gui.signed_in(gui.world.alice);
     assert_eq!(browser.get("/hosts").await.status, 200);
     assert_eq!(browser.get("/health").await.status, 200);
@@ -170,7 +170,7 @@ async fn while_the_database_is_away_the_pages_say_so() {
     assert_eq!(browser.get("/popup").await.status, 200, "what needs no database works");
     assert_eq!(browser.get("/assets/popup.js").await.status, 200);
     gui.database.let_in();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while browser.get("/hosts").await.status != 200 {
         assert!(Instant::now() < deadline, "the pages do not come back");
     }
