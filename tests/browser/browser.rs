@@ -1,36 +1,41 @@
 //! One browser session, and how a test looks at what it shows.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use thirtyfour::common::capabilities::desiredcapabilities::Capabilities;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 
-use crate::chromedriver::Chromedriver;
+use test_support::{PATIENCE, next_look};
 
-/// Long enough for a loaded machine, and never the measure of anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::chromedriver::Chromedriver;
+use crate::chromium;
 
 pub struct Browser {
-    // Dropped first: it ends the session, which ends the browser.
     pub driver: WebDriver,
+    // Dropped before the browser is given back: it would go on telling it what to do.
     _chromedriver: Chromedriver,
+    _chromium: chromium::Borrowed,
 }
 
 impl Browser {
     pub async fn start() -> Self {
+        let chromium = chromium::Borrowed::new().await;
         let chromedriver = Chromedriver::start();
         let mut wanted = DesiredCapabilities::chrome();
-        wanted.set_debugger_address(&chromedriver.browser).unwrap();
+        wanted.set_debugger_address(chromium.address()).unwrap();
         for log in ["browser", "performance"] {
             wanted.set_logging_prefs(log, LoggingPrefsLogLevel::All).unwrap();
         }
         let driver = WebDriver::new(&chromedriver.url, Capabilities::from(wanted)).await.unwrap();
-        // The browser is ended by its guard; the library would ask for it by a connection that stands still by then.
+        // The session ends with chromedriver; the library would ask for it by a connection that stands still by then.
         driver.clone().leak().unwrap();
         driver.set_script_timeout(PATIENCE).await.unwrap();
-        Self { driver, _chromedriver: chromedriver }
+        let browser = Self { driver, _chromedriver: chromedriver, _chromium: chromium };
+        // Cookies know no ports, so they would be sent to this test's programs too.
+        browser.devtools("Network.clearBrowserCookies", json!({})).await;
+        browser
     }
 
     /// Runs a function body in the present frame.
@@ -44,20 +49,20 @@ impl Browser {
 
     /// Runs `script` again and again until it gives something true; a page that is just being replaced gives nothing.
     pub async fn until(&self, what: &str, script: &str, arguments: Vec<Value>) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let begun = Instant::now();
         loop {
             let seen = self.try_js(script, arguments.clone()).await;
             match &seen {
                 Ok(Value::Null | Value::Bool(false)) | Err(_) => {}
                 Ok(value) => return value.clone(),
             }
-            if Instant::now() > deadline {
+            if begun.elapsed() > PATIENCE {
                 let page = self.try_js("const root = document.querySelector('selfservice-popup')?.shadowRoot;
                     return [document.title, root?.querySelector('.popup').innerText ?? document.body.innerText,
                       [...(root ?? document).querySelectorAll('input')].map((one) => one.value)]", vec![]).await;
-                panic!("waited for a minute, but never: {what}\nlast: {seen:?}\npage: {page:?}");
+                panic!("waited for {PATIENCE:?}, but never: {what}\nlast: {seen:?}\npage: {page:?}");
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(next_look(begun.elapsed())).await;
         }
     }
 

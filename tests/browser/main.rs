@@ -7,6 +7,7 @@ mod audit;
 mod below;
 mod browser;
 mod chromedriver;
+mod chromium;
 mod confirm;
 mod docs;
 mod editing;
