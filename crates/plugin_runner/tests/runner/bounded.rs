@@ -11,7 +11,7 @@ use uuid::Uuid;
 const TIMEOUT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(500);
 /// Plugins here would stay for minutes. This is far less, and far more than a busy machine needs.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 const RESISTING: &[(&str, &str)] = &[
     ("deaf", "trap '' TERM INT HUP; while :; do sleep 300; done"),

@@ -13,7 +13,7 @@ use nix::unistd::{User, geteuid};
 use plugin_runner::{Event, Invocation, Launcher, Outcome, Progress, Runner, RunnerOptions, Stream};
 use uuid::Uuid;
 
-pub const LONG: Duration = Duration::from_secs(30);
+pub const LONG: Duration = Duration::from_secs(120);
 const NOBODY: &str = "nobody";
 /// A script that is open for writing in a process that is just being started can't be run.
 static WRITING_AND_STARTING: Mutex<()> = Mutex::new(());

@@ -8,7 +8,7 @@ use selfservice_core::models::signin;
 use selfservice_core::models::tasks::Identity;
 use selfservice_core::models::users::User;
 use std::time::Duration;
-use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World, impatient};
+use test_support::{AppOptions, FaultyProxy, TestApp, TestDatabase, fixture::World};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -48,12 +48,14 @@ impl Gui {
         Self::with(TestDatabase::new(), settings)
     }
 
-    /// The GUI reaches its database through a proxy that can fail.
-    pub fn behind_proxy() -> (Self, FaultyProxy) {
+    /// The GUI reaches its database through a proxy that can fail, and requests wait for it for `limit`.
+    pub fn behind_proxy(limit: Duration) -> (Self, FaultyProxy) {
         let database = TestDatabase::new();
         let proxy = FaultyProxy::before(&database);
-        let mut settings = impatient();
-        settings.push(("database", format!("url = {}", proxy.url())));
+        let settings = vec![
+            ("database", format!("url = {}", proxy.url())),
+            ("web", format!("database_timeout_ms = {}", limit.as_millis())),
+        ];
         (Self::with(database, settings), proxy)
     }
 
