@@ -99,8 +99,11 @@ impl Daemon {
         if let Some(status) = state.child.as_ref().map(GuardedChild::ended) {
             let Some(status) = status else { return };
             // What is asked to stop while the database is away may fail at its last statement.
-            let expected = status.signal() == Some(Signal::SIGKILL as i32)
-                || (std::mem::take(&mut state.asked_to_stop) && status.code().is_some_and(|code| code <= 1));
+            // Who is asked before it listens to signals ends by the signal.
+            let (asked, signal) = (std::mem::take(&mut state.asked_to_stop), status.signal());
+            let expected = signal == Some(Signal::SIGKILL as i32)
+                || (asked && signal == Some(Signal::SIGTERM as i32))
+                || (asked && status.code().is_some_and(|code| code <= 1));
             if !expected {
                 state.surprises.push(format!("{} ended by itself: {status}", self.name));
             }

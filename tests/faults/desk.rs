@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 const QUEUE_LIFE: Duration = Duration::from_secs(3600);
 /// How long one person tries.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(180);
 const HTTP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for tasks, each on a host of its own, and remembers what was acknowledged.

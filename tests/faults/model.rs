@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Every task must have ended so long after everything works again.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(180);
 /// No process of an ended task may live longer.
-const AFTERLIFE: Duration = Duration::from_secs(5);
+const AFTERLIFE: Duration = Duration::from_secs(60);
 
 /// So many broken promises are shown; often they have one cause.
 const SHOWN: usize = 6;
