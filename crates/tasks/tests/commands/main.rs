@@ -176,10 +176,15 @@ fn check_config_names_what_is_wrong() {
     tool.database.sql(
         "INSERT INTO event_handlers (name, name_key, plugin, arguments) VALUES ('H', 'h', '../x', '{$PATHH$}')",
     );
+    tool.database.sql(
+        "INSERT INTO event_handlers (name, name_key, plugin, arguments) \
+         VALUES ('I', 'i', 'bash', '{-o,pipefail,$HOSTNAME$}')",
+    );
     let (code, output, _) = tool.call("check-config");
     assert_eq!(code, 1);
     assert!(output.contains("event handler 'H': '../x' is no plugin name"), "{output}");
     assert!(output.contains("the macro $PATHH$ is not known"), "{output}");
+    assert!(output.contains("event handler 'I': the plugin 'bash' is an interpreter"), "{output}");
     tool.write("settings.ini", "[web]\nlissen = 1\n");
     let errors = tool.refused("check-config");
     assert!(errors.contains("settings.ini:2: [web] has no key 'lissen'; allowed are"), "{errors}");
