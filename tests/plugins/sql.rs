@@ -24,6 +24,8 @@ on_each_server!(
     nothing_changes_without_write,
     ranges_judge_the_value_or_the_number_of_rows,
     rows_and_time_are_limited_on_the_server,
+    a_lock_is_not_waited_for_as_long_as_the_statement,
+    a_secret_is_a_value_too,
     a_cancel_ends_the_statement_on_the_server,
     a_cancel_that_the_server_does_not_hear_ends_in_time_and_says_so,
     a_check_prepares_and_runs_nothing,
@@ -72,12 +74,14 @@ fn second_statements_client_commands_and_files_are_impossible(database: &Databas
             format!("/* x */ copy t to '{witness}'"),
             format!("SELECT 1 \\g |touch {witness}"),
             "SELECT 1;\n\\q".to_owned(),
+            format!("DO $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {witness}'; END $$"),
         ],
         Database::Mysql(_) => [
             format!("SELECT * FROM t INTO OUTFILE '{witness}'"),
             format!("select 'x' into/**/dumpfile '{witness}'"),
             format!("SELECT 1 /*! INTO OUTFILE '{witness}' */"),
             "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t (name)".to_owned(),
+            "LOAD DATA INFILE '/etc/passwd' INTO TABLE t (name)".to_owned(),
         ],
     };
     for statement in of_one_server.into_iter().chain([
@@ -98,6 +102,7 @@ fn second_statements_client_commands_and_files_are_impossible(database: &Databas
 fn nothing_changes_without_write(database: &Database) {
     let of_one_server: &[&str] = match database {
         Database::Postgresql(_) => &[
+            "CALL anything()",
             "WITH gone AS (DELETE FROM t RETURNING id) SELECT * FROM gone",
             "SELECT set_config('transaction_read_only', 'off', false)",
         ],
@@ -162,6 +167,39 @@ fn rows_and_time_are_limited_on_the_server(database: &Database) {
     let said = database.choose("statement timeout", "max_statement_time");
     assert!(ended.first_line().contains(said), "{ended:?}");
     assert_eq!(database.running(), 0);
+}
+
+fn a_lock_is_not_waited_for_as_long_as_the_statement(database: &Database) {
+    let holds = database.choose(
+        "WITH held AS (UPDATE t SET name = 'held' RETURNING id) SELECT pg_sleep(600) FROM held",
+        "UPDATE t SET name = SLEEP(600)",
+    );
+    let holding = database.choose(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()",
+        "SELECT count(*) FROM information_schema.processlist WHERE state = 'User sleep' AND db = database()",
+    );
+    let running = database.plugin().args(["--write", "--statement", holds]).start();
+    eventually("the lock is held", || database.sql(holding) == "1");
+    let ended = run(database, &["--write", "--lock-timeout", "1", "--statement", "DELETE FROM t"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let said = database.choose("lock timeout", "Lock wait timeout");
+    assert!(ended.first_line().contains(said), "{ended:?}");
+    running.cancel();
+    running.end();
+}
+
+fn a_secret_is_a_value_too(database: &Database) {
+    let secret = |name: &str| {
+        database
+            .plugin()
+            .args(["--output", "csv", "--statement", database.echo(), "--param-secret", &format!("v={name}")])
+            .env("SELFSERVICE_SECRET_KEY", "of the handler")
+            .run()
+    };
+    let ended = secret("KEY");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.text().ends_with("\nv\nof the handler\n"), "{ended:?}");
+    assert_eq!(secret("OTHER").code, 3);
 }
 
 fn a_cancel_ends_the_statement_on_the_server(database: &Database) {

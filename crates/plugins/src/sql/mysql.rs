@@ -77,7 +77,11 @@ fn limit_time(connection: &mut Conn, options: &Options) -> Result<(), Failure> {
     } else {
         format!("SET SESSION max_execution_time = {}", options.timeout.as_millis())
     };
-    connection.query_drop(setting).map_err(refused)
+    connection.query_drop(setting).map_err(refused)?;
+    // Of tables, and of rows.
+    let lock = options.lock_timeout.as_secs();
+    let settings = format!("SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}");
+    connection.query_drop(settings).map_err(refused)
 }
 
 fn execute(

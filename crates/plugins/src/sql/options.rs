@@ -70,6 +70,8 @@ pub struct Options {
     pub statement: Statement,
     pub mode: Mode,
     pub timeout: Duration,
+    /// How long a statement waits for one lock.
+    pub lock_timeout: Duration,
     pub grace: Duration,
     pub rows: usize,
     pub form: Form,
@@ -110,6 +112,7 @@ struct Raw {
     parameters: Vec<(String, String)>,
     mode: Mode,
     timeout: Duration,
+    lock_timeout: Duration,
     connect_timeout: Duration,
     grace: Duration,
     rows: usize,
@@ -137,6 +140,7 @@ impl Default for Raw {
             parameters: Vec::new(),
             mode: Mode::ReadOnly,
             timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(10),
             grace: environment::grace(),
             rows: 100,
@@ -164,7 +168,14 @@ impl Raw {
             "--statement" => self.statement = Some(arguments.value(option)?),
             "--file" => self.file = Some(arguments.value(option)?),
             "--param" => self.parameters.push(arguments.pair(option)?),
+            "--param-secret" => {
+                let (name, secret) = arguments.pair(option)?;
+                self.parameters.push((name, environment::secret(&secret)?));
+            }
             "--timeout" => self.timeout = Duration::from_secs(arguments.number(option, 1..=86_400)?),
+            "--lock-timeout" => {
+                self.lock_timeout = Duration::from_secs(arguments.number(option, 1..=86_400)?);
+            }
             "--connect-timeout" => {
                 self.connect_timeout = Duration::from_secs(arguments.number(option, 1..=300)?);
             }
@@ -240,6 +251,7 @@ impl Raw {
             },
             mode: self.mode,
             timeout: self.timeout,
+            lock_timeout: self.lock_timeout,
             grace: self.grace,
             rows: self.rows,
             form: self.form,

@@ -176,7 +176,7 @@ impl Drop for Connection {
 /// Everything about the connection, as libpq's keywords.
 fn settings(options: &Options) -> Result<Vec<(&'static str, String)>, Failure> {
     let target = &options.target;
-    let milliseconds = options.timeout.as_millis();
+    let (milliseconds, lock) = (options.timeout.as_millis(), options.lock_timeout.as_millis());
     let mut settings = vec![
         ("host", target.host.clone()),
         ("port", target.port.to_string()),
@@ -187,7 +187,8 @@ fn settings(options: &Options) -> Result<Vec<(&'static str, String)>, Failure> {
         (
             "options",
             format!(
-                "-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds}"
+                "-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds} \
+                 -c lock_timeout={lock}"
             ),
         ),
         ("keepalives_idle", "30".to_owned()),
