@@ -232,6 +232,20 @@ fn only_what_is_safe_is_sent_again() {
 }
 
 #[test]
+fn what_a_server_may_have_seen_is_not_sent_again() {
+    for path in ["/nothing", "/garbage"] {
+        let server = Server::start();
+        let ended = http(&server, path, &["--body", "x", "--retries", "3"]);
+        assert_eq!(ended.code, 3, "{path}: {ended:?}");
+        assert_eq!(server.requests().len(), 1, "{path}");
+    }
+    let unused = FreePort::claim();
+    let ended =
+        plugin(&format!("http://{}/", unused.address())).args(["--body", "x", "--retries", "1"]).run();
+    assert!(ended.stderr.contains("the connection was refused: once more in 1 s"), "{ended:?}");
+}
+
+#[test]
 fn what_a_202_began_is_followed_to_its_end() {
     for (end, code) in [("done", 0), ("broken", 2)] {
         let asked = Mutex::new(0);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use ureq::http::{Method, Request as HttpRequest, Response as HttpResponse, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, AsSendBody, Body, BodyReader, Timeout};
 
 use super::networks::Rules;
@@ -180,7 +180,7 @@ impl Client {
             config = config.tls_config(tls::config(options.ca_file.as_deref(), identity)?);
         }
         let resolver = Judge { rules: options.networks, inner };
-        Ok(Self { agent: Agent::with_parts(config.build(), DefaultConnector::default(), resolver) })
+        Ok(Self { agent: Agent::with_parts(config.build(), Marking(DefaultConnector::default()), resolver) })
     }
 
     /// Sends the request once and gives the answer as soon as its headers are there.
@@ -250,6 +250,44 @@ impl<R: Resolver> Resolver for Judge<R> {
     }
 }
 
+/// Connects, and marks what goes wrong meanwhile. A connection that exists can fail with the same errors: a router's
+/// word that the host is gone may arrive when the request is there long since.
+#[derive(Debug)]
+struct Marking(DefaultConnector);
+
+/// The error of a connection that did not come about; it travels through ureq.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct NotConnected(String);
+
+impl Connector<()> for Marking {
+    type Out = <DefaultConnector as Connector<()>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        self.0.connect(details, chained).map_err(|error| match error {
+            ureq::Error::Io(error) => match not_connected(&error) {
+                Some(sentence) => ureq::Error::Other(Box::new(NotConnected(sentence))),
+                None => ureq::Error::Io(error),
+            },
+            error => error,
+        })
+    }
+}
+
+fn not_connected(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Some("the connection was refused".to_owned()),
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => Some(format!("the host is not reachable: {error}")),
+        _ => None,
+    }
+}
+
 fn trouble(error: ureq::Error) -> Trouble {
     match error {
         ureq::Error::HostNotFound | ureq::Error::Timeout(Timeout::Resolve) => Trouble::NotResolved,
@@ -261,10 +299,15 @@ fn trouble(error: ureq::Error) -> Trouble {
         ureq::Error::Rustls(error) => Trouble::Tls(error.to_string()),
         ureq::Error::Tls(error) => Trouble::Tls(error.to_owned()),
         ureq::Error::Io(error) => io_trouble(&error),
-        ureq::Error::Other(error) => match error.downcast_ref::<NotAllowed>() {
-            Some(refused) => Trouble::NotAllowed(refused.0.clone()),
-            None => Trouble::Broken(error.to_string()),
-        },
+        ureq::Error::Other(error) => {
+            if let Some(NotAllowed(why)) = error.downcast_ref() {
+                Trouble::NotAllowed(why.clone())
+            } else if let Some(NotConnected(why)) = error.downcast_ref() {
+                Trouble::NotConnected(why.clone())
+            } else {
+                Trouble::Broken(error.to_string())
+            }
+        }
         ureq::Error::Http(error) => Trouble::Unsendable(error.to_string()),
         ureq::Error::BadUri(error) => Trouble::Unsendable(error),
         error => Trouble::Broken(error.to_string()),
@@ -277,12 +320,6 @@ fn io_trouble(error: &io::Error) -> Trouble {
         return Trouble::Tls(tls.to_string());
     }
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Trouble::NotConnected("the connection was refused".to_owned()),
-        io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable => {
-            Trouble::NotConnected(format!("the host is not reachable: {error}"))
-        }
         io::ErrorKind::UnexpectedEof => Trouble::NoAnswer,
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Trouble::TimedOut,
         // The look-up's own errors have no kind of their own.
@@ -327,6 +364,19 @@ mod tests {
                 stream.write_all(&[&head[..], &[byte]].concat()).unwrap();
             }
         });
+    }
+
+    #[test]
+    fn a_connection_that_breaks_does_not_count_as_none() {
+        for kind in [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::TimedOut,
+        ] {
+            assert!(!trouble(ureq::Error::Io(kind.into())).before_sending(), "{kind}");
+        }
     }
 
     #[test]

@@ -243,6 +243,38 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_say_what_may_be_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("http.ini");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Rules::read(&path)
+        };
+        let rules = read(
+            "; a comment\n[networks]\nonly = 10.0.0.0/8  127.0.0.0/8\nallow=127.0.0.1 127.0.0.2\nrefuse = 10.1.0.0/16\n",
+        )
+        .unwrap();
+        assert!(permits(&rules, "10.2.0.1") && permits(&rules, "127.0.0.2"));
+        for refused in ["10.1.0.1", "127.0.0.3", "8.8.8.8"] {
+            assert!(!permits(&rules, refused), "{refused}");
+        }
+        let rules = read("[networks]\nonly =\nallow =\nrefuse =\n").unwrap();
+        assert!(permits(&rules, "8.8.8.8") && !permits(&rules, "127.0.0.1"));
+        for (text, why) in [
+            ("[networks]\n\nrefused = 10.0.0.0/8\n", "line 3: [networks] refused is unknown"),
+            ("refuse = 10.0.0.0/8\n", "line 1: [] refuse is unknown"),
+            ("[networks]\nrefuse = 10.0.0.0/8 lan\n", "line 2: 'lan' is no network"),
+            ("[networks]\nrefuse 10.0.0.0/8\n", "line 2: a line must look like 'key = value'"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(!permits(&Rules::read(&path).unwrap(), "127.0.0.1"));
+        assert!(Rules::read(directory.path()).is_err(), "what can't be read is not taken for missing");
+    }
+
+    #[test]
     fn networks_have_a_form() {
         for bad in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8/8", "host"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
