@@ -1,9 +1,10 @@
 //! What `tasks` does with plugins: trying one out, and making host keys known.
 
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use test_support::TestDatabase;
@@ -57,13 +58,21 @@ impl Installation {
     }
 
     fn tasks(&self, arguments: &[&str]) -> Output {
+        self.tasks_answered(arguments, "")
+    }
+
+    /// With somebody who types this.
+    fn tasks_answered(&self, arguments: &[&str], answer: &str) -> Output {
+        let mut typed = tempfile::tempfile().unwrap();
+        typed.write_all(answer.as_bytes()).unwrap();
+        typed.rewind().unwrap();
         Command::new(test_support::program("tasks"))
             .env_clear()
             .env("DATABASE_URL", self.database.url())
             .arg("--settings")
             .arg(self.path("settings.ini"))
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(typed)
             .output()
             .unwrap()
     }
@@ -134,14 +143,21 @@ fn keys_become_known_only_when_somebody_agrees_and_changed_ones_only_on_demand()
         let output = installation.tasks(&[&["ssh", "trust", "--port", &port], more].concat());
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     };
-    let (code, shown, _) = trust(&first, &["--hostgroup", "web"]);
+    let (code, shown, _) = trust(&first, &["web-1", "web-1", "--hostgroup", "web"]);
     assert_eq!((code, lines(&file)), (1, vec![]), "nobody agreed: {shown}");
+    assert_eq!(shown.lines().count(), 2, "each host is asked once: {shown}");
     assert!(
         shown.starts_with("web-1  new      SHA256:") && shown.contains("\nweb-2  new      SHA256:"),
         "{shown}"
     );
-    let (code, _, errors) = trust(&first, &["--hostgroup", "web", "--yes"]);
-    assert_eq!(code, 0, "{errors}");
+    let answered = |answer: &str| {
+        let port = first.port.to_string();
+        installation.tasks_answered(&["ssh", "trust", "--port", &port, "--hostgroup", "web"], answer)
+    };
+    let output = answered("n\n");
+    assert_eq!((output.status.code(), lines(&file)), (Some(1), vec![]), "{}", text(&output.stderr));
+    let output = answered("y\n");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let key = fs::read_to_string(&first.known_hosts).unwrap();
     let key = key.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" ");
     let known = vec![format!("web-1 {key}"), format!("web-2 {key}")];

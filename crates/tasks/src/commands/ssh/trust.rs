@@ -8,7 +8,7 @@ use clap::Args;
 use plugin_runner::{Event, Invocation, Outcome, Runner, RunnerOptions, Stream};
 use selfservice_core::models::hosts::Host;
 use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -112,6 +112,9 @@ impl TrustArguments {
             }
             targets.extend(hosts.into_iter().map(Target::of));
         }
+        // A host may be named and stand in the group as well.
+        let mut seen = HashSet::new();
+        targets.retain(|target| seen.insert(target.known_as(self.port)));
         if targets.is_empty() {
             bail!("name hosts, or a host group with --hostgroup");
         }
