@@ -10,7 +10,7 @@ Usage: ssh.sh --host HOST [options] -- COMMAND [ARGUMENT...]
 
 Runs COMMAND on HOST with exactly these arguments, whatever stands in them.
 Nobody's ~/.ssh/config and no agent is used, and nothing is ever asked.
-The other side needs sh; ps and timeout should be there.
+The other side needs sh; ps should be there.
 
   --host HOST           name or address
   --user NAME           remote user

@@ -83,7 +83,17 @@ watch_connection() {
             # shellcheck disable=SC2016 # for the inner shell
             word=$(timeout "$left" sh -c 'IFS= read -r word && echo "$word"')
         else
-            IFS= read -r word || word=''
+            # shellcheck disable=SC2016 # for the inner shell
+            word=$(exec sh -c '
+                reader=$$
+                (
+                    trap '\''kill -s KILL $!; exit'\'' USR2
+                    sleep "$1" &
+                    wait $!
+                    kill -s KILL "$reader"
+                ) </dev/null >/dev/null &
+                IFS= read -r word && echo "$word"
+                kill -s USR2 $!' sh "$left")
         fi
         [ "$word" = alive ] || break
     done

@@ -106,6 +106,9 @@ fn what_failed_in_the_connection_is_told_apart() {
     let keys = tempfile::NamedTempFile::new().unwrap();
     fs::write(keys.path(), key.replace(&other.port.to_string(), &server.port.to_string())).unwrap();
     let wrong = keys.path().to_str().unwrap();
+    // The kernel takes the connection, and nobody says a word on it.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port().to_string();
     for (options, sentence) in [
         (&["--known-hosts", "/dev/null"][..], "is not trusted yet"),
         (&["--known-hosts", wrong], "differs from the trusted one"),
@@ -113,13 +116,69 @@ fn what_failed_in_the_connection_is_told_apart() {
         (&["--identity", other.identity.to_str().unwrap()], "login: "),
         (&["--port", "1"], "refused: "),
         (&["--host", "no-such-host.invalid"], "name: "),
-        (&["--host", "192.0.2.1", "--connect-timeout", "1"], ""),
+        (&["--port", &silent_port, "--connect-timeout", "1"], "time-out: 127.0.0.1 did not answer in time"),
     ] {
         let ended = ssh(&server, options).args(["--", "true"]).run();
         assert_eq!(ended.code, 3, "{options:?}: {ended:?}");
         assert!(ended.first_line().starts_with("UNKNOWN - "), "{options:?}: {ended:?}");
         assert!(ended.first_line().contains(sentence), "{options:?}: {ended:?}");
     }
+}
+
+/// What the plugin tells ssh, as ssh itself reads it.
+#[test]
+fn ssh_is_told_to_ask_nobody_and_to_use_nothing_of_the_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    for name in ["key", "known hosts"] {
+        fs::write(path(name), "").unwrap();
+    }
+    let stand_in = format!(
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" >{0}\n/usr/bin/ssh -G \"$@\" >{1}\n/usr/bin/ssh -G -F jump_config x >{2}\nexit 255\n",
+        path("argv"),
+        path("host"),
+        path("way")
+    );
+    fs::write(path("ssh"), stand_in).unwrap();
+    fs::set_permissions(path("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = Plugin::new("ssh.sh")
+        .args(["--host", "web-1", "--user", "jane", "--connect-timeout", "7", "--jump", "bastion"])
+        .args(["--identity", &path("key"), "--known-hosts", &path("known hosts"), "--", "true"])
+        .env("PATH", format!("{}:/usr/bin:/bin", directory.path().display()))
+        .run();
+    assert_eq!(ended.code, 3, "{ended:?}");
+    let argv = fs::read_to_string(path("argv")).unwrap();
+    assert!(argv.starts_with("-F\nconfig\n-T\n"), "no file of the user's: {argv}");
+    for read in ["host", "way"] {
+        let text = fs::read_to_string(path(read)).unwrap();
+        let read: Vec<&str> = text.lines().collect();
+        for option in [
+            "batchmode yes",
+            "identitiesonly yes",
+            "identityagent none",
+            "forwardagent no",
+            "forwardx11 no",
+            "clearallforwardings yes",
+            "permitlocalcommand no",
+            "preferredauthentications publickey",
+            "passwordauthentication no",
+            "kbdinteractiveauthentication no",
+            "numberofpasswordprompts 0",
+            "stricthostkeychecking true",
+            "updatehostkeys false",
+            "userknownhostsfile /dev/null",
+            &format!("globalknownhostsfile {}", path("known hosts")),
+            &format!("identityfile {}", path("key")),
+            "controlmaster false",
+            "connecttimeout 7",
+            "serveraliveinterval 15",
+            "serveralivecountmax 3",
+        ] {
+            assert!(read.contains(&option), "{option} in {text}");
+        }
+    }
+    let read = fs::read_to_string(path("host")).unwrap();
+    assert!(read.contains("\nproxycommand ssh -F jump_config "), "{read}");
 }
 
 #[test]
@@ -234,6 +293,22 @@ fn the_limit_ends_the_whole_remote_group() {
         running.wait_for_line("pids ").split(' ').skip(1).map(|pid| pid.parse().unwrap()).collect();
     let ended = running.end();
     assert!(ended.text().contains("the limit of 1 s was reached\n"), "{ended:?}");
+    eventually_gone(&pids);
+}
+
+#[test]
+fn the_limit_holds_where_the_other_side_has_no_timeout() {
+    let tools = tempfile::tempdir().unwrap();
+    for tool in ["sh", "ps", "sleep", "kill", "date", "setsid"] {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(tool), tools.path().join(tool)).unwrap();
+    }
+    let server = Sshd::start_with(|_| Ok(vec![format!("SetEnv PATH={}", tools.path().display())])).unwrap();
+    let script = "! command -v timeout >/dev/null || exit 9; sleep 600 & echo pids $$ $!; wait";
+    let mut running = ssh(&server, &["--timeout", "3", "--", "sh", "-c", script]).start();
+    let pids: Vec<i32> =
+        running.wait_for_line("pids ").split(' ').skip(1).map(|pid| pid.parse().unwrap()).collect();
+    let ended = running.end();
+    assert!(ended.text().contains("the limit of 3 s was reached\n"), "{ended:?}");
     eventually_gone(&pids);
 }
 
