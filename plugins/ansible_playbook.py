@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,12 @@ import tempfile
 from typing import Optional
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 
 import selfservice  # noqa: E402
 
-DEFAULT_PLAYBOOKS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "etc", "ansible")
+DEFAULT_PLAYBOOKS = os.path.join(HERE, "..", "etc", "ansible")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]*\Z")
 TASK = re.compile(r"(?:TASK|RUNNING HANDLER) \[(.*)\] \**$")
@@ -124,15 +126,19 @@ def quoted(text: str) -> str:
 def surroundings(work: str) -> dict[str, str]:
     """Ansible's own files go to the private directory; keys and host keys come from [ssh]."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    ssh = os.environ.get("SELFSERVICE_SSH_DIRECTORY", "")
+    ssh = os.environ.get("SELFSERVICE_SSH_DIRECTORY") or os.path.join(HERE, "..", "etc", "ssh")
+    options = (
+        "BatchMode=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "ForwardAgent=no", "PermitLocalCommand=no",
+        "StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null",
+        # ssh takes a list of files here, Ansible a list of words.
+        f'UserKnownHostsFile="{os.path.abspath(ssh)}/known_hosts"',
+    )
     environment.update(
         TMPDIR=work, ANSIBLE_HOME=work, ANSIBLE_LOCAL_TEMP=work, ANSIBLE_CONFIG=os.path.join(work, "ansible.cfg"), ANSIBLE_NOCOLOR="1",
         ANSIBLE_STDOUT_CALLBACK="default", ANSIBLE_RETRY_FILES_ENABLED="false", ANSIBLE_HOST_KEY_CHECKING="true",
-        ANSIBLE_SSH_ARGS=f"-F none -o BatchMode=yes -o IdentityAgent=none -o ForwardAgent=no -o UserKnownHostsFile={ssh}/known_hosts",
-        LC_ALL="C.UTF-8",
+        ANSIBLE_SSH_ARGS=shlex.join(["-F", "none", *(word for option in options for word in ("-o", option))]),
+        ANSIBLE_PRIVATE_KEY_FILE=os.path.join(ssh, "id_ed25519"), LC_ALL="C.UTF-8",
     )
-    if ssh:
-        environment["ANSIBLE_PRIVATE_KEY_FILE"] = os.path.join(ssh, "id_ed25519")
     return environment
 
 

@@ -5,12 +5,13 @@ A plugin beside this file begins with
     import selfservice
 
 and is started with the task's surroundings: arguments, `SELFSERVICE_*` variables, the task as one JSON line on
-standard input. docs/PLUGINS.md has the contract and an example.
+standard input. What it prints is shown line by line, without a flush. docs/PLUGINS.md has the contract and an example.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -19,6 +20,9 @@ from typing import Any, Callable, Mapping, NoReturn, Optional, Sequence
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
 _WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)
 
 
 class Arguments(argparse.ArgumentParser):

@@ -41,7 +41,8 @@ fn results_secrets_and_bad_arguments_follow_the_contract() {
 #[test]
 fn a_cancel_calls_back_and_says_what_was_confirmed() {
     let directory = tempfile::tempdir().unwrap();
-    let body = "import time\nselfservice.on_cancel(lambda: 'the job has ended')\nprint('up', flush=True)\ntime.sleep(600)";
+    let body =
+        "import time\nselfservice.on_cancel(lambda: 'the job has ended')\nprint('up')\ntime.sleep(600)";
     let mut running = own(directory.path(), body).start();
     running.wait_for_line("up");
     running.cancel();
@@ -54,7 +55,7 @@ fn a_cancel_calls_back_and_says_what_was_confirmed() {
 fn playbook(directory: &Path, arguments: &[&str], code: i32, recap: &str) -> Ended {
     fs::write(directory.join("site.yml"), "").unwrap();
     let stand_in = format!(
-        "#!/bin/sh\nprintf '%s\\n' \"$@\" >{0}/argv\nfor a; do case $a in @*) cp \"${{a#@}}\" {0}/variables ;; esac; done\n\
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" >{0}/argv\nprintf '%s' \"$ANSIBLE_SSH_ARGS\" >{0}/ssh_args\nfor a; do case $a in @*) cp \"${{a#@}}\" {0}/variables ;; esac; done\n\
          case \" $* \" in *' --list-tasks '*) printf '      Say hello\\tTAGS: []\\n'; exit ;; esac\n\
          printf 'TASK [Say hello] ****\\nPLAY RECAP ****\\n%s\\n' '{recap}'\nexit {code}\n",
         directory.display()
@@ -64,6 +65,7 @@ fn playbook(directory: &Path, arguments: &[&str], code: i32, recap: &str) -> End
         .args(["--playbook", "site.yml", "--directory", directory.to_str().unwrap()])
         .args(arguments)
         .env("PATH", format!("{}:/usr/bin:/bin", directory.display()))
+        .env("SELFSERVICE_SSH_DIRECTORY", "/etc/own ssh")
         .run()
 }
 
@@ -75,6 +77,19 @@ fn a_playbook_is_named_limited_to_the_host_and_never_falsely_ok() {
     assert_eq!(ended.code, 0, "{ended:?}");
     let argv = fs::read_to_string(directory.path().join("argv")).unwrap();
     assert!(argv.starts_with("--inventory\nweb-1,\n--limit\nweb-1\n--extra-vars\n@/"), "{argv}");
+    let told = fs::read_to_string(directory.path().join("ssh_args")).unwrap();
+    assert!(told.starts_with("-F none -o BatchMode=yes "), "{told}");
+    for option in [
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "ForwardAgent=no",
+        "PermitLocalCommand=no",
+        "StrictHostKeyChecking=yes",
+        "GlobalKnownHostsFile=/dev/null",
+        "'UserKnownHostsFile=\"/etc/own ssh/known_hosts\"'",
+    ] {
+        assert!(told.contains(&format!(" -o {option}")), "{option} in {told}");
+    }
     assert!(
         fs::read_to_string(directory.path().join("variables")).unwrap().starts_with("{\"selfservice\": {")
     );
@@ -129,7 +144,7 @@ fn values_reach_a_real_playbook_and_are_not_evaluated() {
 #[test]
 fn a_real_playbook_signs_in_with_our_keys_and_its_result_decides() {
     let (server, directory) = (Sshd::start().unwrap(), tempfile::tempdir().unwrap());
-    let ssh = directory.path().join("ssh");
+    let ssh = directory.path().join("ssh with a space");
     fs::create_dir(&ssh).unwrap();
     fs::copy(&server.identity, ssh.join("id_ed25519")).unwrap();
     fs::set_permissions(ssh.join("id_ed25519"), fs::Permissions::from_mode(0o600)).unwrap();
