@@ -104,7 +104,8 @@ pub fn reply(stream: &mut TcpStream, status: u16, headers: &str, body: &[u8]) ->
     stream.write_all(body)
 }
 
-fn read_request(stream: &TcpStream) -> Option<Request> {
+/// `None` where the client said less than a request.
+pub fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let line = read_line(&mut reader)?;
     let mut headers = Vec::new();

@@ -1,11 +1,14 @@
 //! `jenkins.sh` against the stand-in of `jenkins_server`.
 
+use std::net::TcpListener;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use test_support::FreePort;
 
 use crate::hostile;
 use crate::http::encode;
+use crate::http_server::{read_request, reply};
 use crate::jenkins_server::{Behaviour, Fault, Jenkins};
 use crate::run::{Ended, Plugin, eventually};
 
@@ -195,6 +198,16 @@ fn a_console_without_the_mark_of_more_is_read_on_while_it_builds() {
 }
 
 #[test]
+fn the_next_part_starts_where_jenkins_says() {
+    let console = ["one\n", "two\n", "three \u{fc}\n"].map(str::to_owned).to_vec();
+    let (_jenkins, ended) = run(Behaviour { console, notes: 40, ..Behaviour::default() }, &[]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for line in ["one", "two", "three \u{fc}"] {
+        assert_eq!(ended.text().matches(&format!("\n{line}\n")).count(), 1, "{ended:?}");
+    }
+}
+
+#[test]
 fn a_console_without_its_size_is_counted() {
     let console = ["one\n", "two\n", "three \u{fc}\n"].map(str::to_owned).to_vec();
     let (_jenkins, ended) = run(Behaviour { console, size_missing: true, ..Behaviour::default() }, &[]);
@@ -236,6 +249,28 @@ fn the_trigger_is_never_sent_twice() {
         assert!(last_line(&ended).contains("whether Jenkins took the request is not known"), "{ended:?}");
         assert_eq!(jenkins.trigger_requests(), 1, "{fault:?}");
     }
+}
+
+#[test]
+fn a_trigger_that_never_reached_jenkins_is_sent_again() {
+    let port = FreePort::claim();
+    let listener = TcpListener::bind(port.address()).unwrap();
+    // Answers the question about the job, and is gone before that answer is out.
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let question = read_request(&stream).unwrap();
+        drop(listener);
+        reply(&mut stream, 200, "", b"{\"buildable\":true,\"property\":[{}]}").unwrap();
+        question
+    });
+    let ended = signed_in(&format!("http://{}", port.address())).args(["--job", "restart"]).run();
+    assert_eq!(server.join().unwrap().method(), "GET");
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert_eq!(
+        ended.stderr.matches("once more, since Jenkins has seen nothing of it").count(),
+        2,
+        "{ended:?}"
+    );
 }
 
 #[test]

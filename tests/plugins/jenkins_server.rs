@@ -58,6 +58,8 @@ pub struct Behaviour {
     pub console: Vec<String>,
     /// X-More-Data is missing once after the first part, as when the log file is rewritten.
     pub more_data_missing: bool,
+    /// Bytes of Jenkins' own notes before each part: counted in X-Text-Size and not sent.
+    pub notes: usize,
     /// X-Text-Size never comes.
     pub size_missing: bool,
     pub result: String,
@@ -92,6 +94,7 @@ impl Default for Behaviour {
             lost: false,
             console: vec!["Started by user jane\n".to_owned(), "Finished\n".to_owned()],
             more_data_missing: false,
+            notes: 0,
             size_missing: false,
             result: "SUCCESS".to_owned(),
             estimated: -1,
@@ -356,7 +359,9 @@ fn console(query: &str, behaviour: &Behaviour, state: &mut State) -> Answer {
     if state.part < behaviour.console.len() {
         state.part += 1;
     }
-    let all = behaviour.console[..state.part].concat();
+    const NOTE: &str = "\u{1}";
+    let noted = |part: &String| format!("{}{part}", NOTE.repeat(behaviour.notes));
+    let all: String = behaviour.console[..state.part].iter().map(noted).collect();
     if state.part == behaviour.console.len() && behaviour.ends_by.is_none() && state.ended.is_none() {
         state.ended = Some(behaviour.result.clone());
     }
@@ -364,7 +369,7 @@ fn console(query: &str, behaviour: &Behaviour, state: &mut State) -> Answer {
     state.more_data_was_missing |= hidden;
     let more = state.ended.is_none() && !hidden;
     let more = if more { "X-More-Data: true\r\n" } else { "" };
-    let body = all.get(start..).unwrap_or_default().to_owned();
+    let body = all.get(start..).unwrap_or_default().replace(NOTE, "");
     let size = if behaviour.size_missing { String::new() } else { format!("X-Text-Size: {}\r\n", all.len()) };
     (200, format!("Content-Type: text/plain\r\n{size}{more}"), body)
 }
