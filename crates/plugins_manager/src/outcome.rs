@@ -157,6 +157,13 @@ mod tests {
             Verdict::of(&outcome, by.as_ref()).last_line(Some(Duration::from_millis(1234)), left)
         };
         assert_eq!(line(Outcome::Exit(0), None, 0), "OK: exit code 0, took 1.2 s");
+        for (code, said) in [
+            (4, "exit code 4 is none of 0 to 3"),
+            (126, "exit code 126: a command in the plugin could not be executed"),
+            (127, "exit code 127: a command in the plugin was not found"),
+        ] {
+            assert_eq!(line(Outcome::Exit(code), None, 0), format!("FAILED: {said}, took 1.2 s"));
+        }
         assert_eq!(
             line(Outcome::TimedOut { after: Duration::from_secs(120) }, None, 0),
             "TIMED OUT: timed out after 120 s, took 1.2 s, all its processes have ended"

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::common::{Nest, Ran, finish, finish_all, invocation};
+use serde_json::json;
+
 use plugin_runner::{Event, Invocation, Outcome, Runner, RunnerOptions};
 
 /// Values that must reach a plugin byte for byte.
@@ -125,12 +127,60 @@ fn the_environment_is_exactly_what_the_contract_says() {
 #[test]
 fn standard_input_is_one_json_line_and_then_ends() {
     let nest = Nest::new();
-    let parameters = BTreeMap::from([("drain".to_owned(), "x".repeat(200_000))]);
-    let ran = nest.run(Invocation { host: "web1".to_owned(), parameters, ..invocation("cat", &[]) });
-    assert_eq!(ran.text().lines().count(), 1);
+    let long = "x".repeat(200_000);
+    let parameters =
+        BTreeMap::from([("drain".to_owned(), long.clone()), ("why".to_owned(), "a\nb".to_owned())]);
+    let invocation = Invocation {
+        handler: "Restart".to_owned(),
+        user: "anna".to_owned(),
+        environment: "production".to_owned(),
+        host: "web1".to_owned(),
+        service: "nginx".to_owned(),
+        parameters,
+        alert: Some(json!({"status": "firing", "labels": {"severity": "page"}})),
+        secrets: vec![("TOKEN".to_owned(), "s3cret".to_owned())],
+        ..invocation("cat", &[])
+    };
+    let run = invocation.run;
+    let ran = nest.run(invocation);
+    assert_eq!(ran.text().matches('\n').count(), 1, "one line, with its end");
     let input: serde_json::Value = serde_json::from_str(ran.text()).unwrap();
-    assert_eq!(input["host"], "web1");
-    assert_eq!(input["parameters"]["drain"].as_str().unwrap().len(), 200_000);
+    let expected = json!({
+        "uuid": run,
+        "handler": "Restart",
+        "user": "anna",
+        "host": "web1",
+        "service": "nginx",
+        "environment": "production",
+        "parameters": {"drain": long, "why": "a\nb"},
+        "alert": {"status": "firing", "labels": {"severity": "page"}},
+    });
+    assert_eq!(input, expected);
+}
+
+/// The package monitoring-plugins-basic, as it is.
+#[test]
+fn checks_of_the_monitoring_plugins_run_unchanged() {
+    let nest = Nest::new();
+    let launcher = nest.launcher_with(&["--plugin-dir", "/usr/lib/nagios/plugins"]);
+    let mut runner = Runner::new(launcher, RunnerOptions::default()).unwrap();
+    let mut run = |plugin: &str, arguments: &[&str]| {
+        let invocation = invocation(plugin, arguments);
+        let run = invocation.run;
+        runner.start(invocation.into_spec().unwrap());
+        finish(&mut runner, run)
+    };
+    let ran = run("check_load", &["-w", "9999,9999,9999", "-c", "9999,9999,9999"]);
+    assert_eq!(ran.outcome, Some(Outcome::Exit(0)), "{ran:?}");
+    let (summary, perfdata) = ran.text().split_once('|').unwrap();
+    assert!(summary.contains("OK") && perfdata.contains("load1="), "{ran:?}");
+    let ran = run("check_disk", &["-w", "0%", "-c", "0%", "-p", "/"]);
+    assert_eq!(ran.outcome, Some(Outcome::Exit(0)), "{ran:?}");
+    for (code, word) in [(1, "WARNING"), (2, "CRITICAL"), (3, "UNKNOWN")] {
+        let ran = run("check_dummy", &[&code.to_string(), "said; $(id)"]);
+        assert_eq!(ran.outcome, Some(Outcome::Exit(code)), "{ran:?}");
+        assert_eq!(ran.text(), format!("{word}: said; $(id)\n"));
+    }
 }
 
 #[test]
