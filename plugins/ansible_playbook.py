@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Needs: ansible-playbook
 """Runs an Ansible playbook on the task's host.
 
 The playbook is named, never given as a path, and found in the directory of playbooks. Values reach it as extra

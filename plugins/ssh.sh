@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs one command on another machine with the OpenSSH client. The remote argv equals ours byte for byte, and a
 # cancel, a time-out or a lost connection ends the remote process group as well.
+# Needs: ssh, ssh-keygen
 . "${0%/*}/lib.sh"
 
 usage() {

@@ -14,11 +14,16 @@ use selfservice_core::models::services::Service;
 use selfservice_core::plan::Trial;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// Where a plugin says what it needs.
+const HEAD_BYTES: u64 = 1024;
 /// Who asks for a trial, for the plugin and for macros.
 const REQUESTER: &str = "tasks";
 
@@ -83,13 +88,35 @@ fn list(context: &Context) -> anyhow::Result<()> {
         .map(|(name, plugin)| Listed {
             name,
             file: plugin.as_ref().ok().map(|plugin: &Plugin| plugin.file.display().to_string()),
-            problem: plugin.err().map(|problem| problem.to_string()),
+            problem: match &plugin {
+                Ok(plugin) => missing(plugin, &context.settings.plugins.path),
+                Err(problem) => Some(problem.to_string()),
+            },
         })
         .collect();
     context.list(&rows, "no plugins were found", |row| match (&row.file, &row.problem) {
         (_, Some(problem)) => format!("{}  not usable: {problem}", row.name),
         (file, None) => format!("{}  {}", row.name, file.as_deref().unwrap_or_default()),
     })
+}
+
+/// What the plugin names in a line `# Needs: PROGRAM, PROGRAM` and what is not there. Programs are looked for in the
+/// `PATH` of plugins, and where `program.sh` looks for ours.
+fn missing(plugin: &Plugin, path: &str) -> Option<String> {
+    let mut head = Vec::new();
+    File::open(&plugin.file).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    let needs = head.lines().find_map(|line| line.strip_prefix("# Needs: "))?;
+    let home = plugin.file.parent()?.parent()?;
+    let places = path.split(':').map(PathBuf::from);
+    let places: Vec<PathBuf> =
+        places.chain(["sbin", "target/debug", "target/release"].map(|place| home.join(place))).collect();
+    let executable =
+        |file: &Path| file.metadata().is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0);
+    let there = |name: &str| places.iter().any(|place| executable(&place.join(name)));
+    let missing: Vec<&str> = needs.split(',').map(str::trim).filter(|name| !there(name)).collect();
+    let named = missing.join(" and ");
+    (!missing.is_empty()).then(|| format!("plugin '{}' needs {named}, which is not installed", plugin.name))
 }
 
 impl TestArguments {

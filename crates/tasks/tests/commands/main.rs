@@ -210,15 +210,24 @@ fn plugins_are_listed_with_what_keeps_them_from_being_used() {
         ("good", "#!/bin/sh\n", 0o755),
         ("forgotten", "#!/bin/sh\n", 0o644),
         ("lib.sh", "# helpers\n", 0o644),
+        ("needy", "#!/bin/sh\n# Needs: sh, plugin_of_ours, no-such-program\n", 0o755),
     ] {
         std::fs::write(plugins.join(name), text).unwrap();
         std::fs::set_permissions(plugins.join(name), PermissionsExt::from_mode(mode)).unwrap();
     }
     let list = tool.done("plugin list");
     let lines: Vec<&str> = list.lines().collect();
-    assert_eq!(lines.len(), 2, "{list}");
+    assert_eq!(lines.len(), 3, "{list}");
     assert!(lines[0].starts_with("forgotten  not usable: ") && lines[0].contains("not executable"), "{list}");
     assert!(lines[1].starts_with("good  /"), "{list}");
+    let missing = |names| format!("needy  not usable: plugin 'needy' needs {names}, which is not installed");
+    assert_eq!(lines[2], missing("plugin_of_ours and no-such-program"));
+    let sbin = tool.directory.path().join("sbin");
+    std::fs::create_dir(&sbin).unwrap();
+    std::fs::write(sbin.join("plugin_of_ours"), "").unwrap();
+    std::fs::set_permissions(sbin.join("plugin_of_ours"), PermissionsExt::from_mode(0o755)).unwrap();
+    let list = tool.done("plugin list");
+    assert_eq!(list.lines().nth(2), Some(missing("no-such-program").as_str()));
 }
 
 #[test]
