@@ -187,6 +187,10 @@ fn each_bad_value_is_refused_with_its_reason() {
             "2: event handler 'a': the plugin '../x' must be the name",
         ),
         (
+            "event_handlers:\n - {name: a, plugin: bash, arguments: [-o, pipefail, $HOSTNAME$]}",
+            "2: event handler 'a': the plugin 'bash' is an interpreter with options before its script",
+        ),
+        (
             "event_handlers:\n - {name: a, plugin: x, arguments: [$PATHH$]}",
             "2: event handler 'a': the argument '$PATHH$' cannot be used: the macro $PATHH$ is not known",
         ),
