@@ -35,6 +35,17 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    audit_refusals (actor) {
+        actor -> Text,
+        users_id -> Nullable<Int8>,
+        since -> Timestamptz,
+        refusals -> Int8,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     confirmations (nonce) {
         nonce -> Uuid,
         users_id -> Int8,
@@ -164,6 +175,22 @@ diesel::table! {
         grants_id -> Int8,
         sources -> Array<Nullable<Text>>,
         set_by -> Jsonb,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    grants_taken (id) {
+        id -> Int8,
+        users_id -> Nullable<Int8>,
+        teams_id -> Nullable<Int8>,
+        environments_id -> Nullable<Int8>,
+        hostgroups_id -> Nullable<Int8>,
+        event_handlers_id -> Nullable<Int8>,
+        handler_tag -> Nullable<Text>,
+        verb -> Text,
+        taken_at -> Timestamptz,
     }
 }
 
@@ -548,6 +575,11 @@ diesel::joinable!(grants -> hostgroups (hostgroups_id));
 diesel::joinable!(grants -> teams (teams_id));
 diesel::joinable!(grants -> users (users_id));
 diesel::joinable!(grants_sources -> grants (grants_id));
+diesel::joinable!(grants_taken -> environments (environments_id));
+diesel::joinable!(grants_taken -> event_handlers (event_handlers_id));
+diesel::joinable!(grants_taken -> hostgroups (hostgroups_id));
+diesel::joinable!(grants_taken -> teams (teams_id));
+diesel::joinable!(grants_taken -> users (users_id));
 diesel::joinable!(host_aliases -> hosts (hosts_id));
 diesel::joinable!(hostgroups_members -> hostgroups (hostgroups_id));
 diesel::joinable!(hostgroups_members -> hosts (hosts_id));
@@ -582,6 +614,7 @@ diesel::joinable!(teams_sources -> teams (teams_id));
 diesel::allow_tables_to_appear_in_same_query!(
     api_tokens,
     audit,
+    audit_refusals,
     confirmations,
     environments,
     environments_members,
@@ -592,6 +625,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     events_handlers_members,
     grants,
     grants_sources,
+    grants_taken,
     host_aliases,
     hostgroups,
     hostgroups_members,

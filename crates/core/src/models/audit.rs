@@ -1,11 +1,11 @@
 //! The audit log: written in the transaction that does what it tells.
 
-use crate::db::schema::audit;
+use crate::db::schema::{audit, audit_refusals};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 /// A new row. The database adds number and time.
@@ -30,11 +30,60 @@ pub struct NewAudit<'a> {
     pub detail: serde_json::Value,
 }
 
+/// So many refusals of one person within an hour have rows of their own: nothing takes a row from the log again, and
+/// whoever is signed in could write refusals for ever. The others are counted, and [`tell_refusals`] tells how many.
+pub const MOST_REFUSALS: i64 = 60;
+
+/// The action of what is refused ends so.
+const REFUSED: &str = ".refuse";
+
+/// So many rows go to the server at once.
+const ROWS: usize = 1000;
+
 impl NewAudit<'_> {
-    /// Appends the row.
+    /// Appends the row; of the refusals of one person only the first [`MOST_REFUSALS`] of an hour.
     pub fn insert(&self, connection: &mut PgConnection) -> QueryResult<()> {
+        if self.action.ends_with(REFUSED) && self.users_id.is_some() && self.is_one_too_many(connection)? {
+            return Ok(());
+        }
         diesel::insert_into(audit::table).values(self).execute(connection).map(|_| ())
     }
+
+    /// Appends rows that are no refusals.
+    pub fn insert_all(rows: &[Self], connection: &mut PgConnection) -> QueryResult<()> {
+        for part in rows.chunks(ROWS) {
+            diesel::insert_into(audit::table).values(part).execute(connection)?;
+        }
+        Ok(())
+    }
+
+    fn is_one_too_many(&self, connection: &mut PgConnection) -> QueryResult<bool> {
+        tell_refusals(connection)?;
+        let refusals: i64 = diesel::insert_into(audit_refusals::table)
+            .values((audit_refusals::actor.eq(self.actor), audit_refusals::users_id.eq(self.users_id)))
+            .on_conflict(audit_refusals::actor)
+            .do_update()
+            .set(audit_refusals::refusals.eq(audit_refusals::refusals + 1))
+            .returning(audit_refusals::refusals)
+            .get_result(connection)?;
+        Ok(refusals > MOST_REFUSALS)
+    }
+}
+
+/// Appends a row for everybody who was refused more often than [`MOST_REFUSALS`] times in an hour that is over, with how
+/// often that was.
+pub fn tell_refusals(connection: &mut PgConnection) -> QueryResult<()> {
+    diesel::sql_query(
+        "WITH told AS (DELETE FROM audit_refusals WHERE actor IN \
+             (SELECT actor FROM audit_refusals WHERE since < now() - interval '1 hour' FOR UPDATE SKIP LOCKED) \
+             RETURNING *) \
+         INSERT INTO audit (users_id, actor, identity, action, object, detail) \
+         SELECT users_id, actor, 'system', 'refusal.count', (refusals - $1) || ' more refusals', \
+                jsonb_build_object('more', refusals - $1, 'since', since) FROM told WHERE refusals > $1",
+    )
+    .bind::<BigInt, _>(MOST_REFUSALS)
+    .execute(connection)
+    .map(|_| ())
 }
 
 /// A row of `audit`.

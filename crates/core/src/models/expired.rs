@@ -1,5 +1,6 @@
 //! What nobody needs any more goes: the daily routine's part that is not about tasks.
 
+use super::audit;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
@@ -12,7 +13,8 @@ const STATEMENTS: &[&str] = &[
 ];
 
 /// Removes sessions, links and confirmations that have run out, failures of signing in that are a day old, and runs of
-/// cron lines that are 90 days old. Gives the number of rows.
+/// cron lines that are 90 days old; tells of refusals that were only counted. Gives the number of rows that went.
 pub fn purge(connection: &mut PgConnection) -> QueryResult<usize> {
+    audit::tell_refusals(connection)?;
     STATEMENTS.iter().try_fold(0, |rows, sql| Ok(rows + diesel::sql_query(*sql).execute(connection)?))
 }

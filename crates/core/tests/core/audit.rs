@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use selfservice_core::db::DbError;
-use selfservice_core::models::audit::{AuditFilter, AuditPlace, AuditRow};
+use selfservice_core::models::audit::{AuditFilter, AuditPlace, AuditRow, MOST_REFUSALS, NewAudit};
+use selfservice_core::models::expired;
 use test_support::TestDatabase;
 
 const ROWS: i64 = 200_000;
@@ -73,6 +74,43 @@ fn an_object_of_any_length_is_kept_and_found() {
         database.pool().run::<_, DbError>(|c| Ok(AuditRow::page(c, &filter, 50)?)).unwrap().len()
     };
     assert_eq!([&object[..50], &object[..200], &object[..201], &object, "x"].map(count), [2, 2, 1, 1, 0]);
+}
+
+#[test]
+fn refusals_of_one_person_are_bounded_and_counted() {
+    let database = TestDatabase::new();
+    let refuse = |actor: &str, times: i64| {
+        let row = NewAudit {
+            users_id: Some(7),
+            actor,
+            identity: "password",
+            address: "",
+            action: "grant.add.refuse",
+            object: "",
+            task_id: None,
+            detail: serde_json::json!({}),
+        };
+        let done = database.pool().run::<_, DbError>(|c| Ok((0..times).try_for_each(|_| row.insert(c))?));
+        done.unwrap();
+    };
+    let told = || {
+        database.sql(
+            "SELECT string_agg(concat_ws(' ', actor, action, count, more), ', ' ORDER BY actor, action) FROM \
+             (SELECT actor, action, count(*), max(detail ->> 'more') AS more FROM audit GROUP BY actor, action) a",
+        )
+    };
+    refuse("mallory", MOST_REFUSALS + 25);
+    refuse("erin", 2);
+    let first = format!("erin grant.add.refuse 2, mallory grant.add.refuse {MOST_REFUSALS}");
+    assert_eq!(told(), first);
+    database.pool().run::<_, DbError>(|c| Ok(expired::purge(c)?)).unwrap();
+    assert_eq!(told(), first, "the hour is not over");
+    database.sql("UPDATE audit_refusals SET since = since - interval '1 hour'");
+    database.pool().run::<_, DbError>(|c| Ok(expired::purge(c)?)).unwrap();
+    assert_eq!(told(), format!("{first}, mallory refusal.count 1 25"));
+    assert_eq!(database.sql("SELECT count(*) FROM audit_refusals"), "0");
+    refuse("mallory", 1);
+    assert!(told().contains(&format!("mallory grant.add.refuse {}", MOST_REFUSALS + 1)), "a new hour");
 }
 
 #[test]
