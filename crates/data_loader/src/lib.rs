@@ -2,6 +2,7 @@
 //! compare and write as a whole in one transaction ([`load`]) or, for a plan, do the same and take it back. Loading the same
 //! again changes nothing.
 
+mod audit;
 pub mod command_line;
 mod document;
 mod export;

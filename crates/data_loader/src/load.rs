@@ -1,13 +1,14 @@
 //! A load from what was read to the database, in one transaction.
 
+use crate::audit;
 use crate::document::{Item, Take};
 use crate::intake::{Intake, Taken};
 use crate::problem::Problem;
 use crate::report::Report;
 use selfservice_core::config::{LoadSettings, MacroFile};
 use selfservice_core::db::{DbError, PgConnection, Pool, QueryError};
-use selfservice_core::models::audit::NewAudit;
 use selfservice_core::models::inventory::{self, Changes, Load, Source};
+use selfservice_core::models::teams::Team;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
@@ -181,6 +182,7 @@ fn write(
         author: options.program,
         prune: options.prune,
     };
+    let members = Team::members_of(connection, &inventory::staged_teams(connection)?)?;
     let changes = inventory::load(connection, &load)?;
     let shrinks = shrinks(&changes, settings.max_shrink_percent, options.prune);
     let report = Report { source, changes, warnings: findings.warnings, prune: options.prune };
@@ -188,7 +190,7 @@ fn write(
         return Err(Stop::done(Err(LoadError::Shrinks { shrinks, report: Box::new(report) })));
     }
     if options.mode == Mode::Apply && !report.is_unchanged() {
-        audit(connection, options, &report)?;
+        audit::write(connection, options, &report, &members)?;
     }
     Ok(report)
 }
@@ -212,18 +214,4 @@ fn shrinks(changes: &Changes, most: u32, prune: bool) -> Vec<String> {
             format!("{gone} of {of} {what} would go, and at most {most} % may at once ([loads] max_shrink_percent)")
         })
         .collect()
-}
-
-fn audit(connection: &mut PgConnection, options: &Options<'_>, report: &Report) -> Result<(), QueryError> {
-    NewAudit {
-        users_id: None,
-        actor: options.program,
-        identity: "system",
-        address: "",
-        action: "inventory.load",
-        object: options.object,
-        task_id: None,
-        detail: report.counts(),
-    }
-    .insert(connection)
 }

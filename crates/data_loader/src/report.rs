@@ -143,9 +143,11 @@ impl fmt::Display for Report {
             }
         }
         for Kept { noun, name, field, owner } in self.changes.kept.iter().take(TOLD) {
-            let what =
-                if owner == HAND { "set by hand".to_owned() } else { format!("'{owner}' ranks higher") };
-            writeln!(f, "kept {noun} {name} ({field}: {what})")?;
+            match (noun, owner.as_str()) {
+                (Noun::Grant, _) => writeln!(f, "not given: {noun} {name} (taken by hand)")?,
+                (_, HAND) => writeln!(f, "kept {noun} {name} ({field}: set by hand)")?,
+                (_, owner) => writeln!(f, "kept {noun} {name} ({field}: '{owner}' ranks higher)")?,
+            }
         }
         if let Some(more @ 1..) = self.changes.kept.len().checked_sub(TOLD) {
             writeln!(f, "kept {more} more field{} (--report names all of them)", plural(more))?;

@@ -203,7 +203,7 @@ impl NamedGrant {
     /// Takes the right away, unless the person who asks would lose by it the right to administer everything.
     pub fn take(&self, connection: &mut PgConnection, viewer: Viewer) -> Result<(), EditError> {
         keeping_administrator(connection, viewer.users_id(), "", |connection| {
-            if GrantLine::remove(connection, self.id)? { Ok(()) } else { Err(EditError::Gone) }
+            if GrantLine::take(connection, self.id)? { Ok(()) } else { Err(EditError::Gone) }
         })
     }
 
@@ -263,6 +263,10 @@ fn id_of(connection: &mut PgConnection, noun: Noun, name: Option<&str>) -> Query
     name.map(|name| inventory::id_of(connection, noun, name)).transpose()
 }
 
+/// Where rights stand, and those that a person took: two tables with the same columns.
+pub(super) const GIVEN: &str = "grants";
+pub(super) const TAKEN: &str = "grants_taken";
+
 /// A grant in words, for lists.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct GrantLine {
@@ -277,22 +281,36 @@ pub struct GrantLine {
 impl GrantLine {
     /// Every grant, at most 10,000, in the order in which they were given.
     pub fn all(connection: &mut PgConnection) -> QueryResult<Vec<Self>> {
-        Self::load(connection, None)
+        Self::load(connection, GIVEN, None)
     }
 
     /// The grants with these ids.
     pub fn of(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
-        Self::load(connection, Some(ids))
+        Self::load(connection, GIVEN, Some(ids))
     }
 
-    fn load(connection: &mut PgConnection, ids: Option<&[i64]>) -> QueryResult<Vec<Self>> {
-        diesel::sql_query(include_str!("grants_in_words.sql"))
+    /// Rights with these ids that a person took and nobody gave again.
+    pub(super) fn taken(connection: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
+        Self::load(connection, TAKEN, Some(ids))
+    }
+
+    fn load(connection: &mut PgConnection, table: &str, ids: Option<&[i64]>) -> QueryResult<Vec<Self>> {
+        diesel::sql_query(include_str!("grants_in_words.sql").replace("{table}", table))
             .bind::<Nullable<Array<BigInt>>, _>(ids)
             .load(connection)
     }
 
-    /// Takes the right away. False: there is no such grant.
-    pub fn remove(connection: &mut PgConnection, id: i64) -> QueryResult<bool> {
-        diesel::delete(grants::table.find(id)).execute(connection).map(|rows| rows == 1)
+    /// Takes the right away on behalf of a person: no load gives it again until a person does. False: there is no such
+    /// grant.
+    pub fn take(connection: &mut PgConnection, id: i64) -> QueryResult<bool> {
+        diesel::sql_query(
+            "WITH taken AS (DELETE FROM grants WHERE id = $1 RETURNING *) \
+             INSERT INTO grants_taken (users_id, teams_id, environments_id, hostgroups_id, event_handlers_id, \
+                                       handler_tag, verb) \
+             SELECT users_id, teams_id, environments_id, hostgroups_id, event_handlers_id, handler_tag, verb FROM taken",
+        )
+        .bind::<BigInt, _>(id)
+        .execute(connection)
+        .map(|rows| rows == 1)
     }
 }

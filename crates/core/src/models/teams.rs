@@ -1,9 +1,11 @@
 //! Teams: users who share their rights.
 
+use super::inventory::{self, Noun};
 use crate::db::schema::{teams, teams_members, users};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of `teams`.
 #[derive(Debug, Clone, Queryable, Selectable, Identifiable)]
@@ -83,17 +85,39 @@ impl Team {
         teams::table.filter(teams::name.eq(name)).select(Self::as_select()).first(connection).optional()
     }
 
+    /// Who is in the teams of these names: names of members by the team's name. A team without members has no entry.
+    pub fn members_of(
+        connection: &mut PgConnection,
+        names: &[impl AsRef<str>],
+    ) -> QueryResult<BTreeMap<String, BTreeSet<String>>> {
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let rows: Vec<(String, String)> = teams_members::table
+            .inner_join(teams::table)
+            .inner_join(users::table)
+            .filter(teams::name.eq_any(names))
+            .select((teams::name, users::name))
+            .load(connection)?;
+        let mut members: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (team, user) in rows {
+            members.entry(team).or_default().insert(user);
+        }
+        Ok(members)
+    }
+
     /// Every team by name, at most 10,000.
     pub fn all(connection: &mut PgConnection) -> QueryResult<Vec<Self>> {
         teams::table.order(teams::name).limit(10_000).select(Self::as_select()).load(connection)
     }
 
-    /// Makes the user a member. False: they are one already.
+    /// Makes the user a member, on behalf of a person. False: they are one already.
     pub fn add_member(&self, connection: &mut PgConnection, users_id: i64) -> QueryResult<bool> {
-        diesel::insert_into(teams_members::table)
+        let added = diesel::insert_into(teams_members::table)
             .values((teams_members::teams_id.eq(self.id), teams_members::users_id.eq(users_id)))
             .on_conflict_do_nothing()
-            .execute(connection)
-            .map(|rows| rows == 1)
+            .execute(connection)?;
+        if added == 1 {
+            inventory::set_by_hand(connection, Noun::Team, &[self.id], std::iter::once("members"))?;
+        }
+        Ok(added == 1)
     }
 }

@@ -52,7 +52,7 @@ fn a_second_load_changes_nothing_and_a_plan_writes_nothing() {
     assert_eq!(loader.database.sql(COUNTS), "0|0|0|0|0|0|0");
     assert_eq!(loader.apply(INVENTORY), plan, "the plan told what was done");
     assert!(plan.contains("added host web-1\n"), "{plan}");
-    assert_eq!(loader.database.sql(COUNTS), "1|3|2|3|3|1|1");
+    assert_eq!(loader.database.sql(COUNTS), "1|3|2|3|3|1|3");
     let tables = "SELECT (SELECT json_agg(x) FROM (TABLE hosts) x), (SELECT json_agg(x) FROM (TABLE services_members) x), \
         (SELECT json_agg(x) FROM (TABLE events_handlers_members) x), (SELECT json_agg(x) FROM (TABLE event_handlers) x)";
     let before = loader.database.sql(tables);

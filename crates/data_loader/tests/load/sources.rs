@@ -1,9 +1,11 @@
 //! Several sources and people on one inventory: whose a field is, what goes, and what may not go.
 use crate::loader::{Loader, OPTIONS};
 use data_loader::{LoadError, Mode, Options};
-use selfservice_core::access::Access;
+use selfservice_core::access::{Access, Verb};
 use selfservice_core::config::MacroFile;
-use selfservice_core::models::inventory::{self, Editor, Noun, Stored, Target};
+use selfservice_core::db::{DbError, PgConnection};
+use selfservice_core::models::grants::NamedGrant;
+use selfservice_core::models::inventory::{self, Assignment, Editor, Noun, Stored, Target};
 use selfservice_core::models::visible::Viewer;
 
 fn from(source: &str) -> Options<'_> {
@@ -21,34 +23,41 @@ fn hosts(names: impl IntoIterator<Item = u32>) -> String {
 
 const HOSTS: &str = "SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM hosts";
 
-/// Changes a host as its page in the browser does.
-fn edit(loader: &Loader, name: &str, change: impl Fn(&mut inventory::Host)) {
+/// Does something as dana, who may change everything, does it in the browser.
+fn by_hand<T>(loader: &Loader, work: impl FnOnce(&mut PgConnection, Editor<'_>) -> T) -> T {
     let dana: i64 = loader
         .database
         .sql(
-            "WITH dana AS (INSERT INTO users (name, name_key) VALUES ('dana', 'dana') RETURNING id) \
-             INSERT INTO grants (users_id, verb) SELECT id, 'admin' FROM dana RETURNING users_id",
+            "INSERT INTO users (name, name_key) VALUES ('dana', 'dana') ON CONFLICT DO NOTHING; \
+             INSERT INTO grants (users_id, verb) SELECT id, 'admin' FROM users WHERE name = 'dana' ON CONFLICT DO NOTHING; \
+             SELECT id FROM users WHERE name = 'dana'",
         )
         .parse()
         .unwrap();
-    loader
-        .database
-        .pool()
-        .transaction(|connection| {
-            assert!(inventory::try_lock(connection)?);
-            let id = loader.database.sql(&format!("SELECT id FROM hosts WHERE name = '{name}'"));
-            let stored = Stored::find(connection, Noun::Host, id.parse().unwrap())?.unwrap();
-            let version = stored.version()?;
-            let inventory::Definition::Host(mut host) = stored.definition else { panic!("no host") };
-            change(&mut host);
-            let access = Access::load(connection, dana, None)?;
-            let editor = Editor { viewer: Viewer::new(dana, &access), access: &access, name: "dana" };
-            let target = Target::Present { id: stored.id, version: &version };
-            let definition = inventory::Definition::Host(host);
-            inventory::save(connection, &MacroFile::default(), editor, target, definition).unwrap();
-            Ok::<(), selfservice_core::db::DbError>(())
-        })
-        .unwrap();
+    let done = loader.database.pool().transaction(|connection| {
+        assert!(inventory::try_lock(connection)?);
+        let access = Access::load(connection, dana, None)?;
+        let editor = Editor { viewer: Viewer::new(dana, &access), access: &access, name: "dana" };
+        Ok::<T, DbError>(work(connection, editor))
+    });
+    done.unwrap()
+}
+
+/// Changes an object as its page in the browser does.
+fn edit(loader: &Loader, noun: Noun, name: &str, change: impl Fn(&mut inventory::Definition)) {
+    let id = id_of(loader, noun.table(), name);
+    by_hand(loader, |connection, editor| {
+        let stored = Stored::find(connection, noun, id).unwrap().unwrap();
+        let version = stored.version().unwrap();
+        let mut definition = stored.definition;
+        change(&mut definition);
+        let target = Target::Present { id, version: &version };
+        inventory::save(connection, &MacroFile::default(), editor, target, definition).unwrap();
+    });
+}
+
+fn id_of(loader: &Loader, table: &str, name: &str) -> i64 {
+    loader.database.sql(&format!("SELECT id FROM {table} WHERE name = '{name}'")).parse().unwrap()
 }
 
 #[test]
@@ -150,6 +159,17 @@ fn what_something_uses_is_not_removed_and_warned_of() {
         assert!(warnings.iter().any(|warning| warning.starts_with(&start)), "{kept}: {warnings:?}");
     }
     assert_eq!(loader.database.sql("SELECT count(*) FROM services_members"), "1");
+    // A host that a schedule names stays, and the schedule with it.
+    loader.database.sql(
+        "INSERT INTO users (name, name_key) VALUES ('dana', 'dana'); \
+         INSERT INTO schedules (source, name, name_key, expression, time_zone, hosts_id, services_id, event_handlers_id, users_id) \
+         SELECT 'gui', 'x', 'x', '0 4 * * *', 'UTC', h.id, s.id, e.id, u.id FROM hosts h, services s, event_handlers e, users u \
+         WHERE s.name = 'Disk'",
+    );
+    let gone = loader.load_with("hosts: []", Options { allow_shrink: true, ..pruning("cmdb") }).unwrap();
+    let said = "the host 'h1' is not named any more and stays, because a schedule names it, or a task on it waits or runs";
+    assert_eq!(gone.warnings(), [said]);
+    loader.database.sql("DELETE FROM schedules");
     // When nothing uses them any more they go.
     loader.database.sql("DELETE FROM grants");
     loader.apply_with("hosts: []", Options { allow_shrink: true, ..pruning("cmdb") });
@@ -165,7 +185,10 @@ fn a_field_that_was_set_by_hand_stays() {
     let loader = Loader::new();
     let text = "hosts: [{name: h1, address: 10.0.0.1, description: First, services: []}]";
     loader.apply_with(text, from("cmdb"));
-    edit(&loader, "h1", |host| host.address = Some("10.9.9.9".to_owned()));
+    edit(&loader, Noun::Host, "h1", |definition| match definition {
+        inventory::Definition::Host(host) => host.address = Some("10.9.9.9".to_owned()),
+        other => panic!("no host: {other:?}"),
+    });
     let report = loader.apply_with(&text.replace("First", "Second"), from("cmdb"));
     assert!(report.contains("changed host h1 (description)\n"), "{report}");
     assert!(report.contains("kept host h1 (address: set by hand)\n"), "{report}");
@@ -179,6 +202,150 @@ fn a_field_that_was_set_by_hand_stays() {
     assert!(taken.contains("changed host h1 (address)"), "{taken}");
     loader.apply_with(&text.replace("10.0.0.1", "10.0.0.2"), from("cmdb"));
     assert_eq!(loader.database.sql("SELECT address FROM hosts"), "10.0.0.2");
+}
+
+#[test]
+fn what_a_person_gave_or_dropped_on_one_host_stays_so() {
+    let loader = Loader::new();
+    let text = "event_handlers: [{name: Look, plugin: look.sh}, {name: Clean, plugin: clean.sh}]\n\
+                services: [{name: Disk, handlers: [Look]}, {name: Mail}]\nhostgroups: [{name: web, services: [Mail]}]\n\
+                hosts:\n - {name: h1, hostgroups: [web], services: [Disk], handlers: {Disk: [Clean]}, \
+                dropped_handlers: {}, dropped_services: []}\n";
+    loader.apply_with(text, from("cmdb"));
+    let [host, disk, mail] = [("hosts", "h1"), ("services", "Disk"), ("services", "Mail")]
+        .map(|(table, name)| id_of(&loader, table, name));
+    let [look, clean] = ["Look", "Clean"].map(|name| id_of(&loader, "event_handlers", name));
+    let effective = || {
+        loader.database.sql(
+            "SELECT string_agg(s.name || coalesce('/' || h.name, ''), ' ' ORDER BY s.name, h.name) FROM services_members m \
+             JOIN services s ON s.id = m.services_id \
+             LEFT JOIN events_handlers_members e ON e.services_members_id = m.id AND NOT e.dropped \
+             LEFT JOIN event_handlers h ON h.id = e.event_handlers_id WHERE NOT m.dropped",
+        )
+    };
+    assert_eq!(effective(), "Disk/Clean Disk/Look Mail");
+    let assign = |assignment| {
+        assert!(by_hand(&loader, |connection, editor| {
+            inventory::assign(connection, editor, host, assignment).unwrap()
+        }));
+        let report = loader.apply_with(text, from("cmdb"));
+        assert!(report.ends_with("nothing to change\n"), "{assignment:?}: {report}");
+        report
+    };
+    let report = assign(Assignment::DropHandler { services_id: disk, event_handlers_id: look });
+    assert!(report.contains("kept host h1 (dropped_handlers: set by hand)\n"), "{report}");
+    assert_eq!(effective(), "Disk/Clean Mail");
+    assign(Assignment::DropHandler { services_id: disk, event_handlers_id: clean });
+    assert_eq!(effective(), "Disk Mail");
+    assign(Assignment::DropService { services_id: mail });
+    assert_eq!(effective(), "Disk");
+    assign(Assignment::RestoreService { services_id: mail });
+    assign(Assignment::GiveHandler { services_id: mail, event_handlers_id: clean });
+    assert_eq!(effective(), "Disk Mail/Clean");
+    assign(Assignment::DropService { services_id: disk });
+    assert_eq!(effective(), "Mail/Clean");
+    loader.apply_with(text, Options { take_over: true, ..from("cmdb") });
+    assert_eq!(effective(), "Disk/Clean Disk/Look Mail");
+}
+
+#[test]
+fn a_team_that_somebody_left_on_their_own_page_stays_left() {
+    let loader = Loader::new();
+    loader.database.sql("INSERT INTO users (name, name_key) VALUES ('erin', 'erin'), ('omar', 'omar')");
+    let text = "teams: [{name: night, members: [erin, omar]}, {name: day, members: [omar]}]";
+    loader.apply_with(text, from("cmdb"));
+    edit(&loader, Noun::User, "erin", |definition| match definition {
+        inventory::Definition::User(user) => user.teams = Some(vec!["day".to_owned()]),
+        other => panic!("no user: {other:?}"),
+    });
+    let members = "SELECT string_agg(t.name || ' ' || u.name, ', ' ORDER BY t.name, u.name) FROM teams_members m \
+                   JOIN teams t ON t.id = m.teams_id JOIN users u ON u.id = m.users_id";
+    let report = loader.apply_with(text, from("cmdb"));
+    assert!(report.contains("kept team night (members: set by hand)\n"), "{report}");
+    assert!(report.contains("kept team day (members: set by hand)\n"), "{report}");
+    assert_eq!(loader.database.sql(members), "day erin, day omar, night omar");
+}
+
+#[test]
+fn a_right_that_a_person_took_is_not_given_again_before_a_person_gives_it() {
+    let loader = Loader::new();
+    loader.database.sql("INSERT INTO users (name, name_key) VALUES ('erin', 'erin')");
+    let text = "environments: [{name: lab}]\n\
+                grants: [{user: erin, environment: lab, verb: run}, {user: erin, verb: see}]\n";
+    loader.apply_with(text, from("cmdb"));
+    let grant = |verb: &str| {
+        let id = loader.database.sql(&format!(
+            "SELECT g.id FROM grants g JOIN users u ON u.id = g.users_id WHERE u.name = 'erin' AND verb = '{verb}'"
+        ));
+        id.parse::<i64>().ok()
+    };
+    let take = |verb: &str| {
+        let id = grant(verb).unwrap();
+        by_hand(&loader, |connection, editor| {
+            let named = NamedGrant::find(connection, id).unwrap().unwrap();
+            named.take(connection, editor.viewer).unwrap();
+        });
+    };
+    take("run");
+    let kept = "not given: grant run for user erin in lab (taken by hand)\nnothing to change\n";
+    assert_eq!(loader.apply_with(text, from("cmdb")), kept);
+    assert_eq!(loader.apply_with(text, from("high")), kept, "whoever brings it");
+    assert!(grant("run").is_none() && grant("see").is_some());
+    let planned = loader.load_with(text, Options { mode: Mode::Plan, ..from("cmdb") }).unwrap().to_json();
+    let said = serde_json::json!([
+        {"kind": "grant", "name": "run for user erin in lab", "field": "taken", "belongs_to": "hand"}
+    ]);
+    assert_eq!(planned["kept"], said);
+    by_hand(&loader, |connection, editor| {
+        let wanted = inventory::Grant {
+            user: Some("erin".to_owned()),
+            team: None,
+            environment: Some("lab".to_owned()),
+            hostgroup: None,
+            handler: None,
+            tag: None,
+            verb: Verb::Run,
+        };
+        assert!(NamedGrant::give(connection, editor.viewer, &wanted).unwrap().is_some());
+    });
+    assert_eq!(loader.apply_with(text, from("cmdb")), "nothing to change\n");
+    // What is taken over is the source's again.
+    take("run");
+    let taken_over = loader.apply_with(text, Options { take_over: true, ..from("cmdb") });
+    assert!(taken_over.contains("added grant run for user erin in lab\n"), "{taken_over}");
+    assert_eq!(loader.database.sql("SELECT count(*) FROM grants_taken"), "0");
+    // What a source gave and names no more, nobody took.
+    let less = "grants: [{user: erin, verb: see}]";
+    loader.apply_with(less, Options { allow_shrink: true, ..pruning("cmdb") });
+    loader.apply_with(less, Options { allow_shrink: true, ..pruning("high") });
+    assert!(grant("run").is_none());
+    loader.apply_with(text, from("cmdb"));
+    assert!(grant("run").is_some());
+}
+
+#[test]
+fn each_right_that_a_load_changes_stands_in_the_audit_log() {
+    let loader = Loader::new();
+    loader.database.sql("INSERT INTO users (name, name_key) VALUES ('erin', 'erin'), ('omar', 'omar')");
+    let text = |members: &str, grants: &str| {
+        format!("teams: [{{name: night, members: [{members}]}}]\ngrants: [{grants}]\n")
+    };
+    let options = || Options { allow_shrink: true, object: "people.yaml", ..pruning("cmdb") };
+    let (see, admin) = ("{team: night, verb: see}", "{user: erin, verb: admin}");
+    let rows = || {
+        let rows = "SELECT string_agg(concat_ws(' ', actor, action, object, detail ->> 'joined', detail ->> 'left'), E'\\n' ORDER BY id) \
+            FROM audit WHERE action <> 'inventory.load' AND detail ->> 'load' = 'people.yaml' AND detail ->> 'source' = 'cmdb'";
+        loader.database.sql(rows)
+    };
+    loader.apply_with(&text("erin", see), options());
+    let first = "data_loader team.create night [\"erin\"] []\ndata_loader grant.add see for team night";
+    assert_eq!(rows(), first);
+    loader.apply_with(&text("omar", &format!("{see}, {admin}")), options());
+    loader.apply_with(&text("omar", see), options());
+    loader.apply_with(&text("omar", see), options());
+    let more = "data_loader team.change night [\"omar\"] [\"erin\"]\ndata_loader grant.add admin for user erin\n\
+                data_loader grant.remove admin for user erin";
+    assert_eq!(rows(), format!("{first}\n{more}"));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn remove(context: &Context, id: i64) -> anyhow::Result<()> {
         let Some(grant) = GrantLine::of(connection, &[id])?.pop() else {
             bail!("there is no right number {id}; 'tasks grant list' shows them");
         };
-        GrantLine::remove(connection, id)?;
+        GrantLine::take(connection, id)?;
         audit(connection, "grant.remove", &grant.text)?;
         Ok(grant.text)
     })?;

@@ -562,22 +562,33 @@ async fn deleting_says_first_what_hangs_on_it() {
     let gui = Gui::start();
     let root = gui.signed_in(gui.world.root);
     gui.database.sql("INSERT INTO hostgroups_services SELECT g.id, s.id FROM hostgroups g, services s");
+    let schedule = "INSERT INTO schedules (source, name, name_key, expression, time_zone, hosts_id, hostgroups_id, services_id, \
+            event_handlers_id, users_id) \
+        SELECT 'gui', n::text, n::text, '0 4 * * *', 'UTC', CASE n WHEN 2 THEN NULL ELSE (SELECT max(id) FROM hosts) END, \
+            CASE n WHEN 2 THEN (SELECT min(id) FROM hostgroups) END, (SELECT min(id) FROM services), \
+            (SELECT min(id) FROM event_handlers), (SELECT id FROM users WHERE name = 'dave') \
+        FROM generate_series(1, 2) n WHERE n = 1 OR EXISTS (SELECT 1 FROM hostgroups)";
+    gui.database.sql(schedule);
+    let users = root.page(&format!("/users/{}/delete", gui.world.dave)).await;
+    assert!(users.contains("Schedules with their rights that go with them"), "{users}");
     let version = |page: &str| page.split("name=\"version\" value=\"").nth(1).unwrap()[..32].to_owned();
     let told: &[(&str, &[&str])] = &[
         (
             "environments",
             &["Hosts that leave it", "Hosts that are in no other environment", "Grants that name it"],
         ),
-        ("hostgroups", &["Hosts that leave it", "Services in its template"]),
-        ("event_handlers", &["Hosts that lose it"]),
-        ("hosts", &["Services on it", "Environments that it leaves"]),
-        ("services", &["Hosts that lose it"]),
+        ("hostgroups", &["Hosts that leave it", "Services in its template", "Schedules that name it"]),
+        ("event_handlers", &["Hosts that lose it", "Schedules that name it"]),
+        ("hosts", &["Services on it", "Schedules that name it", "Environments that it leaves"]),
+        ("services", &["Hosts that lose it", "Schedules that name it"]),
     ];
     for (folder, parts) in told {
         // The last host is in an environment that is not deleted here.
         let end = if *folder == "hosts" { "max" } else { "min" };
         let id = gui.database.sql(&format!("SELECT {end}(id) FROM {folder}"));
         let path = format!("/{folder}/{id}/delete");
+        gui.database.sql("DELETE FROM schedules");
+        gui.database.sql(schedule);
         let page = root.get(&path).await.text;
         for part in *parts {
             assert!(page.contains(part), "{folder}: {part}: {page}");

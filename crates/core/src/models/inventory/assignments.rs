@@ -1,7 +1,9 @@
 //! What one host has beside its templates: a handler of its own, or something inherited that it does without.
 
 use super::borders::Border;
-use super::save::{EditError, Editor};
+use super::definition::Stored;
+use super::save::{EditError, Editor, differences};
+use super::{Noun, sources};
 use crate::models::visible::Viewer;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -70,7 +72,8 @@ const RESTORE_SERVICE: &str = "UPDATE services_members SET dropped = false \
      WHERE hosts_id = $1 AND services_id = $2 AND $3 = 0 AND dropped";
 
 /// Makes the change. False: it was so already, or the host has no such service. Call it in a transaction, which the
-/// caller's audit row belongs to, and after [`super::try_lock`]; where it is refused, nothing of it is left.
+/// caller's audit row belongs to, and after [`super::try_lock`]; where it is refused, nothing of it is left. What it
+/// changes of the host is the editor's from then on, and no load changes it.
 pub fn assign(
     connection: &mut PgConnection,
     editor: Editor<'_>,
@@ -79,8 +82,14 @@ pub fn assign(
 ) -> Result<bool, EditError> {
     connection.transaction(|connection| {
         let border = Border::around(connection, editor, Some(hosts_id))?;
+        let before = Stored::whole_host(connection, hosts_id)?.ok_or(EditError::Gone)?;
         let made = assignment.make(connection, hosts_id)?;
         border.keeps(connection, hosts_id)?;
+        if made {
+            let after = Stored::whole_host(connection, hosts_id)?.ok_or(EditError::Gone)?;
+            let changed = differences(Some(&before.definition), &after.definition)?;
+            sources::set_by_hand(connection, Noun::Host, &[hosts_id], changed.keys().map(String::as_str))?;
+        }
         Ok(made)
     })
 }

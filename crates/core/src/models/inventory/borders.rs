@@ -252,8 +252,9 @@ fn forms(name: &str) -> Vec<String> {
     forms
 }
 
-/// Why it can't be told from an address which machine it leads to, or that it leads back to the manager's own.
-fn obscure(address: &str) -> Option<&'static str> {
+/// Why it can't be told from an address which machine it leads to, or that it leads back to the manager's own; the end of
+/// a sentence about it.
+pub fn obscure(address: &str) -> Option<&'static str> {
     const OWN: &str = "leads to the manager's own machine; only those choose it who administer everything";
     if let Ok(address) = address.parse::<IpAddr>() {
         return is_own(address.to_canonical()).then_some(OWN);

@@ -1,8 +1,8 @@
 //! What a load did, object by object.
 
-use super::sources::{self, Kept, Missing};
+use super::sources::{self, Kept, Missing, Source};
 use super::{Copies, Noun};
-use crate::models::grants::GrantLine;
+use crate::models::grants::{GIVEN, GrantLine, TAKEN};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
@@ -38,6 +38,12 @@ pub struct Changes {
     pub services_before: i64,
     /// Objects that the source names, as they were.
     pub unchanged: usize,
+}
+
+/// Writes the ids of rights of `table` that the lines speak of into their column.
+fn find_grants(connection: &mut PgConnection, column: &str, table: &str) -> QueryResult<()> {
+    let sql = include_str!("grants_found.sql").replace("{column}", column).replace("{table}", table);
+    diesel::sql_query(sql).execute(connection).map(|_| ())
 }
 
 #[derive(QueryableByName)]
@@ -130,12 +136,19 @@ impl Changes {
         Ok(())
     }
 
-    pub(super) fn take_grants(&mut self, connection: &mut PgConnection) -> QueryResult<()> {
+    pub(super) fn take_grants(
+        &mut self,
+        connection: &mut PgConnection,
+        source: &Source<'_>,
+    ) -> QueryResult<()> {
         diesel::sql_query(include_str!("grants_named.sql")).execute(connection)?;
-        diesel::sql_query(include_str!("grants_found.sql")).execute(connection)?;
+        find_grants(connection, "id", GIVEN)?;
         sources::remember_given(connection)?;
+        find_grants(connection, "taken_id", TAKEN)?;
+        // Before fields, of which there may be more than anybody reads.
+        self.kept.splice(0..0, sources::respect_taken(connection, source)?);
         let rows: Vec<IdRow> = diesel::sql_query(include_str!("grants.sql")).load(connection)?;
-        diesel::sql_query(include_str!("grants_found.sql")).execute(connection)?;
+        find_grants(connection, "id", GIVEN)?;
         let ids: Vec<i64> = rows.into_iter().map(|row| row.id).collect();
         for grant in GrantLine::of(connection, &ids)? {
             self.objects.insert((Noun::Grant, grant.text), Change::Added);

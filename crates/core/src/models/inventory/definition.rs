@@ -152,6 +152,16 @@ impl Stored {
     /// The object with this id as it is.
     pub fn find(connection: &mut PgConnection, noun: Noun, id: i64) -> QueryResult<Option<Self>> {
         let Some(sql) = stored(noun) else { return Ok(None) };
+        Self::read(connection, noun, sql, id)
+    }
+
+    /// A host as it is, with what it has beside its lists: handlers of its own, and what it does without.
+    pub(super) fn whole_host(connection: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
+        let Some(sql) = everything(Noun::Host) else { return Ok(None) };
+        Self::read(connection, Noun::Host, &sql, id)
+    }
+
+    fn read(connection: &mut PgConnection, noun: Noun, sql: &str, id: i64) -> QueryResult<Option<Self>> {
         let row: Option<DefinitionRow> = diesel::sql_query(format!("{sql} WHERE o.id = $1"))
             .bind::<BigInt, _>(id)
             .get_result(connection)

@@ -115,11 +115,13 @@ fn counted(noun: Noun) -> &'static [(&'static str, &'static str)] {
                 "FROM environments_members WHERE hostgroups_id = $1",
             ),
             ("Grants that name it and go with it", "FROM grants WHERE hostgroups_id = $1"),
+            ("Schedules that name it and go with it", "FROM schedules WHERE hostgroups_id = $1"),
         ],
         Noun::Service => &[
             ("Hosts that lose it, with its handlers", "FROM services_members WHERE services_id = $1"),
             ("Host groups that bring it", "FROM hostgroups_services WHERE services_id = $1"),
             ("Event handlers in its template", "FROM services_event_handlers WHERE services_id = $1"),
+            ("Schedules that name it and go with it", "FROM schedules WHERE services_id = $1"),
         ],
         Noun::EventHandler => &[
             (
@@ -129,10 +131,12 @@ fn counted(noun: Noun) -> &'static [(&'static str, &'static str)] {
             ),
             ("Services that bring it", "FROM services_event_handlers WHERE event_handlers_id = $1"),
             ("Grants that name it and go with it", "FROM grants WHERE event_handlers_id = $1"),
+            ("Schedules that name it and go with it", "FROM schedules WHERE event_handlers_id = $1"),
             ("Revisions that go with it", "FROM event_handler_revisions WHERE event_handlers_id = $1"),
         ],
         Noun::Host => &[
             ("Services on it", "FROM services_members WHERE hosts_id = $1"),
+            ("Schedules that name it and go with it", "FROM schedules WHERE hosts_id = $1"),
             ("Environments that it leaves", "FROM environments_members WHERE hosts_id = $1"),
             ("Host groups that it leaves", "FROM hostgroups_members WHERE hosts_id = $1"),
             ("Aliases", "FROM host_aliases WHERE hosts_id = $1"),
@@ -144,6 +148,7 @@ fn counted(noun: Noun) -> &'static [(&'static str, &'static str)] {
         Noun::User => &[
             ("Teams that they leave", "FROM teams_members WHERE users_id = $1"),
             ("Grants of their own that go with them", "FROM grants WHERE users_id = $1"),
+            ("Schedules with their rights that go with them", "FROM schedules WHERE users_id = $1"),
             ("Sessions that end", "FROM sessions WHERE users_id = $1"),
             ("API tokens that are refused from then on", "FROM api_tokens WHERE users_id = $1"),
         ],

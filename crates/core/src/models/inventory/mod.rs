@@ -23,6 +23,7 @@ mod sources;
 mod stage;
 
 pub use assignments::{Assignment, Joining, assign};
+pub use borders::obscure;
 pub use changes::{Change, Changes};
 pub use complaints::Complaint;
 pub use copies::Copies;
@@ -35,8 +36,9 @@ pub use people::{keeping_administrator, lock_rights};
 pub use rows::{COLOURS, Environment, EventHandler, Grant, Host, Hostgroup, Inventory, Service, Team, User};
 pub(crate) use save::id_of;
 pub use save::{EditError, Editor, Saved, Target, apply, check, save};
+pub(super) use sources::set_by_hand;
 pub use sources::{HAND, Kept, Missing, Source};
-pub use stage::{begin, rename_source, stage, try_lock, try_lock_all};
+pub use stage::{begin, rename_source, stage, staged_teams, try_lock, try_lock_all};
 
 use crate::text_enum::text_enum;
 use diesel::pg::PgConnection;
@@ -101,7 +103,7 @@ pub fn load(connection: &mut PgConnection, load: &Load<'_>) -> QueryResult<Chang
     changes.take_objects(connection, load.author)?;
     stage::resolve(connection)?;
     changes.take_links(connection)?;
-    changes.take_grants(connection)?;
+    changes.take_grants(connection, &load.source)?;
     changes.copies = copies::refresh(connection)?;
     changes.take_assignments(connection)?;
     changes.unchanged = named.saturating_sub(changes.objects.len());

@@ -4,9 +4,10 @@ use super::complaints::Complaint;
 use super::definition::Definition;
 use super::rows::{Team, User};
 use super::save::{EditError, Editor};
+use super::{Noun, sources};
 use crate::access::{Access, Verb};
 use crate::db::schema::{grants, teams, users};
-use crate::models::grants::NewGrant;
+use crate::models::grants::{GrantLine, NewGrant};
 use crate::models::users::{self as accounts, UserError};
 use crate::names;
 use diesel::pg::PgConnection;
@@ -92,21 +93,24 @@ fn write_user(connection: &mut PgConnection, id: Option<i64>, row: &User) -> Res
             NewGrant::everywhere(id, Verb::Admin).insert(connection)?;
         }
         Some(false) => {
-            diesel::delete(
-                grants::table
-                    .filter(grants::users_id.eq(id))
-                    .filter(grants::verb.eq(Verb::Admin))
-                    .filter(grants::environments_id.is_null())
-                    .filter(grants::hostgroups_id.is_null())
-                    .filter(grants::event_handlers_id.is_null())
-                    .filter(grants::handler_tag.is_null()),
-            )
-            .execute(connection)?;
+            let everywhere: Vec<i64> = grants::table
+                .filter(grants::users_id.eq(id))
+                .filter(grants::verb.eq(Verb::Admin))
+                .filter(grants::environments_id.is_null())
+                .filter(grants::hostgroups_id.is_null())
+                .filter(grants::event_handlers_id.is_null())
+                .filter(grants::handler_tag.is_null())
+                .select(grants::id)
+                .load(connection)?;
+            for grant in everywhere {
+                GrantLine::take(connection, grant)?;
+            }
         }
         None => {}
     }
     if let Some(names) = &row.teams {
-        set_members(connection, LEAVE_TEAMS, JOIN_TEAMS, id, names)?;
+        let teams = set_members(connection, LEAVE_TEAMS, JOIN_TEAMS, id, names)?;
+        sources::set_by_hand(connection, Noun::Team, &teams, std::iter::once("members"))?;
     }
     Ok(id)
 }
@@ -138,29 +142,38 @@ fn write_team(connection: &mut PgConnection, id: Option<i64>, row: &Team) -> Res
 }
 
 const LEAVE_TEAMS: &str = "DELETE FROM teams_members m USING teams t \
-     WHERE m.users_id = $1 AND t.id = m.teams_id AND t.name <> ALL($2)";
+     WHERE m.users_id = $1 AND t.id = m.teams_id AND t.name <> ALL($2) RETURNING m.teams_id AS id";
 const JOIN_TEAMS: &str = "INSERT INTO teams_members (teams_id, users_id) SELECT id, $1 FROM teams \
-     WHERE name = ANY($2) ON CONFLICT DO NOTHING";
+     WHERE name = ANY($2) ON CONFLICT DO NOTHING RETURNING teams_id AS id";
 const LOSE_MEMBERS: &str = "DELETE FROM teams_members m USING users u \
-     WHERE m.teams_id = $1 AND u.id = m.users_id AND u.name <> ALL($2)";
+     WHERE m.teams_id = $1 AND u.id = m.users_id AND u.name <> ALL($2) RETURNING m.users_id AS id";
 const TAKE_MEMBERS: &str = "INSERT INTO teams_members (teams_id, users_id) SELECT $1, id FROM users \
-     WHERE name = ANY($2) ON CONFLICT DO NOTHING";
+     WHERE name = ANY($2) ON CONFLICT DO NOTHING RETURNING users_id AS id";
 
-/// Makes `names` the other side of the memberships of `id`, touching only what differs.
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+/// Makes `names` the other side of the memberships of `id`, touching only what differs. Gives the ids of those that were
+/// lost or taken.
 fn set_members(
     connection: &mut PgConnection,
     lose: &str,
     take: &str,
     id: i64,
     names: &[String],
-) -> QueryResult<()> {
+) -> QueryResult<Vec<i64>> {
+    let mut touched = Vec::new();
     for statement in [lose, take] {
-        diesel::sql_query(statement)
+        let rows: Vec<IdRow> = diesel::sql_query(statement)
             .bind::<BigInt, _>(id)
             .bind::<Array<Text>, _>(names)
-            .execute(connection)?;
+            .load(connection)?;
+        touched.extend(rows.into_iter().map(|row| row.id));
     }
-    Ok(())
+    Ok(touched)
 }
 
 fn is_taken(error: &Error) -> bool {

@@ -132,7 +132,7 @@ pub fn save(
     })
 }
 
-/// What was written, compared with what was there before.
+/// What was written, compared with what was there before; it is noted as a person's.
 fn saved(
     connection: &mut PgConnection,
     noun: Noun,
@@ -143,7 +143,7 @@ fn saved(
     let after = Stored::find(connection, noun, id)?.ok_or(EditError::Gone)?;
     let changes = differences(before.map(|stored| &stored.definition), &after.definition)?;
     if noun != Noun::User {
-        sources::set_by_hand(connection, &after.definition, id, changes.keys())?;
+        sources::set_by_hand(connection, noun, &[id], changes.keys().map(String::as_str))?;
     }
     Ok(Saved { id, changes, copies })
 }
@@ -330,7 +330,10 @@ pub(crate) fn id_of(connection: &mut PgConnection, noun: Noun, name: &str) -> Qu
 }
 
 /// Field by field: what was, and what is.
-fn differences(before: Option<&Definition>, after: &Definition) -> QueryResult<BTreeMap<String, [Value; 2]>> {
+pub(super) fn differences(
+    before: Option<&Definition>,
+    after: &Definition,
+) -> QueryResult<BTreeMap<String, [Value; 2]>> {
     let before = before.map(Definition::to_json).transpose().map_err(unreadable)?.unwrap_or(Value::Null);
     let after = after.to_json().map_err(unreadable)?;
     let fields = after.as_object().into_iter().flatten();

@@ -5,7 +5,7 @@
 //! goes when the last of those who brought it names it no more; what a person made has a person among them.
 
 use super::definition::everything;
-use super::{Change, Changes, Copies, Definition, Noun};
+use super::{Change, Changes, Copies, Noun};
 use crate::models::grants::GrantLine;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -17,6 +17,9 @@ pub const HAND: &str = "hand";
 
 /// The field for all of an event handler.
 pub(super) const WHOLE: &str = "definition";
+
+/// The field for all of a grant, which a person took.
+const TAKEN_FIELD: &str = "taken";
 
 /// Who brings an inventory.
 #[derive(Debug, Clone)]
@@ -52,7 +55,7 @@ pub struct Kept {
     pub noun: Noun,
     /// Its name.
     pub name: String,
-    /// The field; `definition` is all of an event handler.
+    /// The field; `definition` is all of an event handler, and a grant that is `taken` is not given again.
     pub field: String,
     /// Whose it is: [`HAND`] or a source.
     pub owner: String,
@@ -86,6 +89,12 @@ const REMOVED: [Noun; 7] = [
 struct CountRow {
     #[diesel(sql_type = BigInt)]
     count: i64,
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
 }
 
 #[derive(QueryableByName)]
@@ -152,6 +161,25 @@ pub(super) fn remember_given(connection: &mut PgConnection) -> QueryResult<()> {
     .bind::<Text, _>(HAND)
     .execute(connection)
     .map(|_| ())
+}
+
+/// Passes over the rights that a person took, unless the source may give them again; tells which.
+pub(super) fn respect_taken(connection: &mut PgConnection, source: &Source<'_>) -> QueryResult<Vec<Kept>> {
+    if source.above.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<IdRow> = diesel::sql_query(
+        "DELETE FROM load_grants WHERE taken_id IS NOT NULL AND id IS NULL RETURNING taken_id AS id",
+    )
+    .load(connection)?;
+    let ids: Vec<i64> = rows.into_iter().map(|row| row.id).collect();
+    let kept = |line: GrantLine| Kept {
+        noun: Noun::Grant,
+        name: line.text,
+        field: TAKEN_FIELD.to_owned(),
+        owner: HAND.to_owned(),
+    };
+    Ok(GrantLine::taken(connection, &ids)?.into_iter().map(kept).collect())
 }
 
 fn find_kept(connection: &mut PgConnection, noun: Noun, source: &Source<'_>) -> QueryResult<usize> {
@@ -375,21 +403,25 @@ fn unnamed_objects(
 fn uses(noun: Noun) -> &'static str {
     match noun {
         Noun::Host => {
-            "EXISTS (SELECT 1 FROM tasks t WHERE t.hosts_id = o.id AND t.state IN ('queued', 'running'))"
+            "EXISTS (SELECT 1 FROM tasks t WHERE t.hosts_id = o.id AND t.state IN ('queued', 'running')) \
+             OR EXISTS (SELECT 1 FROM schedules s WHERE s.hosts_id = o.id)"
         }
         Noun::Hostgroup => {
             "EXISTS (SELECT 1 FROM hostgroups_members m WHERE m.hostgroups_id = o.id) \
              OR EXISTS (SELECT 1 FROM environments_members m WHERE m.hostgroups_id = o.id) \
-             OR EXISTS (SELECT 1 FROM grants g WHERE g.hostgroups_id = o.id)"
+             OR EXISTS (SELECT 1 FROM grants g WHERE g.hostgroups_id = o.id) \
+             OR EXISTS (SELECT 1 FROM schedules s WHERE s.hostgroups_id = o.id)"
         }
         Noun::Service => {
             "EXISTS (SELECT 1 FROM services_members m WHERE m.services_id = o.id) \
-             OR EXISTS (SELECT 1 FROM hostgroups_services t WHERE t.services_id = o.id)"
+             OR EXISTS (SELECT 1 FROM hostgroups_services t WHERE t.services_id = o.id) \
+             OR EXISTS (SELECT 1 FROM schedules s WHERE s.services_id = o.id)"
         }
         Noun::EventHandler => {
             "EXISTS (SELECT 1 FROM events_handlers_members m WHERE m.event_handlers_id = o.id) \
              OR EXISTS (SELECT 1 FROM services_event_handlers t WHERE t.event_handlers_id = o.id) \
              OR EXISTS (SELECT 1 FROM grants g WHERE g.event_handlers_id = o.id) \
+             OR EXISTS (SELECT 1 FROM schedules s WHERE s.event_handlers_id = o.id) \
              OR EXISTS (SELECT 1 FROM tasks t WHERE t.event_handlers_id = o.id AND t.state IN ('queued', 'running'))"
         }
         Noun::Environment => {
@@ -404,34 +436,36 @@ fn uses(noun: Noun) -> &'static str {
 /// What [`uses`] looks for, in words.
 fn user(noun: Noun) -> &'static str {
     match noun {
-        Noun::Host => "a task on it waits or runs",
-        Noun::Hostgroup => "it has members, or a grant names it",
-        Noun::Service => "hosts or host groups have it",
-        Noun::EventHandler => "hosts or services have it, a grant names it, or a task of it waits or runs",
+        Noun::Host => "a schedule names it, or a task on it waits or runs",
+        Noun::Hostgroup => "it has members, or a grant or a schedule names it",
+        Noun::Service => "hosts or host groups have it, or a schedule names it",
+        Noun::EventHandler => {
+            "hosts or services have it, a grant or a schedule names it, or a task of it waits or runs"
+        }
         Noun::Environment => "hosts are in it, or a grant names it",
         Noun::Team => "a grant names it",
         Noun::User | Noun::Grant => "it is used",
     }
 }
 
-/// Writes down that a person made the object, or set these fields of it.
-pub(super) fn set_by_hand<'a>(
+/// Writes down that a person made these objects, or set these fields of them.
+pub(in crate::models) fn set_by_hand<'a>(
     connection: &mut PgConnection,
-    definition: &Definition,
-    id: i64,
-    fields: impl Iterator<Item = &'a String>,
+    noun: Noun,
+    ids: &[i64],
+    fields: impl Iterator<Item = &'a str>,
 ) -> QueryResult<()> {
-    let (noun, table) = (definition.noun(), definition.noun().table());
+    let table = noun.table();
     let set_by: Map<String, Value> = if noun == Noun::EventHandler {
         Map::from_iter([(WHOLE.to_owned(), HAND.into())])
     } else {
-        fields.filter(|field| *field != "name").map(|field| (field.clone(), HAND.into())).collect()
+        fields.filter(|field| *field != "name").map(|field| (field.to_owned(), HAND.into())).collect()
     };
     diesel::sql_query(format!(
-        "INSERT INTO {table}_sources AS x ({table}_id, sources, set_by) VALUES ($1, ARRAY[$2], $3) \
+        "INSERT INTO {table}_sources AS x ({table}_id, sources, set_by) SELECT unnest($1), ARRAY[$2], $3 \
          ON CONFLICT ({table}_id) DO UPDATE SET set_by = x.set_by || excluded.set_by"
     ))
-    .bind::<BigInt, _>(id)
+    .bind::<Array<BigInt>, _>(ids)
     .bind::<Text, _>(HAND)
     .bind::<Jsonb, _>(Value::Object(set_by))
     .execute(connection)

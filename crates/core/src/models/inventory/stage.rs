@@ -82,6 +82,18 @@ pub fn rename_source(connection: &mut PgConnection, source: &str) -> QueryResult
     Ok(())
 }
 
+/// The names of the teams that are staged.
+pub fn staged_teams(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
+    let rows: Vec<NameRow> = diesel::sql_query("SELECT name FROM load_teams").load(connection)?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+#[derive(QueryableByName)]
+struct NameRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
 /// How many objects are staged.
 pub(super) fn count(connection: &mut PgConnection) -> QueryResult<usize> {
     let tables = NAMED.iter().map(|noun| noun.table()).chain(["grants"]);

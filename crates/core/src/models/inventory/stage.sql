@@ -27,7 +27,7 @@ CREATE TEMP TABLE load_teams (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE load_grants (
     "user" text, team text, environment text, hostgroup text, handler text, tag text, verb text, id bigint,
-    users_id bigint, teams_id bigint, environments_id bigint, hostgroups_id bigint, event_handlers_id bigint
+    taken_id bigint, users_id bigint, teams_id bigint, environments_id bigint, hostgroups_id bigint, event_handlers_id bigint
 ) ON COMMIT DROP;
 -- Fields that stay what they are, because they belong to somebody who counts more.
 CREATE TEMP TABLE load_kept (noun text, name text COLLATE "C", field text, owner text, differs boolean) ON COMMIT DROP;
