@@ -154,11 +154,13 @@ pub fn end_session(connection: &mut PgConnection, signed: &Signed, id: Uuid) -> 
     Ok(ended)
 }
 
-/// Ends every session of a user, but never the one that asks.
+/// Ends every session of a user, but never the one that asks. Those of somebody else end with their API tokens: whoever
+/// does that wants nobody to act as them any more.
 pub fn end_sessions(connection: &mut PgConnection, signed: &Signed, owner: &User) -> AppResult<()> {
     let ended = User::sign_out(connection, owner.id, signed.session())?;
+    let revoked = if owner.id == signed.user.id { 0 } else { ApiToken::revoke_all(connection, owner.id)? };
     let mut audit = signed.audit("session.revoke", &owner.name);
-    audit.detail = json!({ "sessions": ended });
+    audit.detail = json!({ "sessions": ended, "tokens": revoked });
     Ok(audit.insert(connection)?)
 }
 
@@ -173,13 +175,13 @@ pub struct NewToken {
     pub days: i32,
 }
 
-/// Makes a token for the person themselves, and gives it with its text, which nobody can read again.
+/// Makes a token for the person themselves, who has proved to be one ([`crate::auth::sign_in::make_token`]), and gives it with its text,
+/// which nobody can read again.
 pub fn make_token(
     connection: &mut PgConnection,
     signed: &Signed,
     wanted: &NewToken,
 ) -> AppResult<Done<(ApiToken, String)>> {
-    signed.in_person()?;
     let mut complaints = Vec::new();
     if let Err(why) = names::check(&wanted.name) {
         complaints.push(Complaint::new("name", format!("the name {why}")));
@@ -228,7 +230,8 @@ pub fn revoke_token(connection: &mut PgConnection, signed: &Signed, id: &str) ->
     Ok(revoked)
 }
 
-/// Sets the password of somebody else, which ends their sessions. Only a person does, never a token.
+/// Sets the password of somebody else, which ends their sessions and revokes their API tokens. Only a person does, never
+/// a token.
 pub fn set_password(
     connection: &mut PgConnection,
     signed: &Signed,
@@ -242,7 +245,9 @@ pub fn set_password(
         return Ok(Err(vec![Complaint::new("password", text)]));
     }
     User::set_password(connection, id, Some(hash))?;
-    signed.audit("user.password", &user.name).insert(connection)?;
+    let mut audit = signed.audit("user.password", &user.name);
+    audit.detail = json!({ "tokens": ApiToken::revoke_all(connection, id)? });
+    audit.insert(connection)?;
     Ok(Ok(()))
 }
 

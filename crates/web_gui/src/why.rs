@@ -10,6 +10,7 @@ use selfservice_core::models::event_handlers::EventHandler;
 use selfservice_core::models::hosts::{Host, Placement};
 use selfservice_core::models::inventory::Complaint;
 use selfservice_core::models::users::User;
+use selfservice_core::models::visible::{self, Viewer};
 
 /// What is asked, by name; empty: the reader, any service, no handler in particular.
 #[derive(Debug, Clone, Default)]
@@ -94,8 +95,14 @@ impl Answer {
         let handler = match asked.handler.as_str() {
             "" => None,
             name => {
-                let found = EventHandler::by_name(connection, name)?
+                let named = EventHandler::by_name(connection, name)?
                     .filter(|handler| is_admin || access.may(Verb::See, &placement, handler));
+                // A grant for every handler shows those only that are effective on a host which its owner sees.
+                let viewer = Viewer::new(signed.user.id, &access);
+                let found = match named {
+                    Some(named) if !is_admin => visible::handler(connection, viewer, named.id)?,
+                    named => named,
+                };
                 if found.is_none() {
                     complaints.push(not_there("handler", "event handler", name));
                 }

@@ -124,6 +124,11 @@ impl ApiToken {
             .optional()
     }
 
+    /// Takes every token of the user back. Gives how many there were.
+    pub fn revoke_all(connection: &mut PgConnection, users_id: i64) -> QueryResult<usize> {
+        diesel::delete(api_tokens::table.filter(api_tokens::users_id.eq(users_id))).execute(connection)
+    }
+
     /// Takes the token back. False: there is no such token.
     pub fn revoke(connection: &mut PgConnection, id: &str) -> QueryResult<bool> {
         diesel::delete(api_tokens::table.find(id)).execute(connection).map(|rows| rows == 1)

@@ -1,7 +1,7 @@
 //! Signing in: one-time links, and the delay after failures.
 
 use super::users::User;
-use crate::db::schema::{signin_failures, signin_links, users};
+use crate::db::schema::{signin_failures, signin_links};
 use crate::names;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -28,23 +28,17 @@ pub fn create_link(
     .map(|_| ())
 }
 
-/// Uses a link up and gives its user. `None`: unknown, used, run out, or the user is disabled.
+/// Uses a link up and gives its user, locked until the transaction ends. `None`: unknown, used, run out, or the user is
+/// disabled.
 pub fn take_link(connection: &mut PgConnection, secret_hash: &[u8]) -> QueryResult<Option<User>> {
-    let taken: Option<i64> = diesel::delete(
-        signin_links::table.find(secret_hash).filter(signin_links::expires_at.gt(diesel::dsl::now)),
-    )
-    .returning(signin_links::users_id)
-    .get_result(connection)
-    .optional()?;
-    let Some(id) = taken else {
+    let link = || signin_links::table.find(secret_hash).filter(signin_links::expires_at.gt(diesel::dsl::now));
+    let Some(id) = link().select(signin_links::users_id).first(connection).optional()? else {
         return Ok(None);
     };
-    users::table
-        .find(id)
-        .filter(users::disabled.eq(false))
-        .select(User::as_select())
-        .first(connection)
-        .optional()
+    // Who changes password or state takes the user first and the links then; in another order both would wait for ever.
+    let user = User::locked(connection, id)?;
+    let taken = diesel::delete(link()).execute(connection)?;
+    Ok(user.filter(|user| taken == 1 && !user.disabled))
 }
 
 /// Whether somebody may try to sign in now.

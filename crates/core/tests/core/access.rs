@@ -4,9 +4,12 @@ use selfservice_core::access::{Access, Confirmation, Question, Verb, effective_r
 use selfservice_core::db::DbError;
 use selfservice_core::models::event_handlers::{EventHandler, Risk};
 use selfservice_core::models::hosts::{Host, Placement};
+use selfservice_core::models::signin;
 use selfservice_core::models::tasks::{Task, TaskFilter};
-use test_support::TestDatabase;
+use selfservice_core::models::users::User;
+use std::time::Duration;
 use test_support::fixture::World;
+use test_support::{TestDatabase, eventually};
 
 struct Case {
     database: TestDatabase,
@@ -235,4 +238,29 @@ fn the_explanation_follows_the_decision() {
     let placement = case.placement(web_1);
     let question = Question { verb: Verb::See, placement: &placement, handler: None };
     assert!(case.database.pool().run::<_, DbError>(|c| Ok(question.who_may(c)?)).unwrap().is_empty());
+}
+
+#[test]
+fn a_link_waits_for_whoever_changes_its_user() {
+    let case = Case::new();
+    let (pool, alice, secret) = (case.database.pool(), case.world.alice, b"the hash of a secret");
+    pool.run::<_, DbError>(|c| Ok(signin::create_link(c, alice, secret, Duration::from_secs(60))?)).unwrap();
+    let taken = std::thread::scope(|scope| {
+        pool.transaction::<_, DbError>(|connection| {
+            // Setting a password begins so.
+            User::locked(connection, alice)?;
+            let taker = scope
+                .spawn(|| pool.transaction::<_, DbError>(|c| Ok(signin::take_link(c, secret)?.is_some())));
+            let waits = "SELECT count(*) FROM pg_stat_activity \
+                         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            eventually("the link is taken or waits", || {
+                (taker.is_finished() || case.database.sql(waits) != "0").then_some(())
+            });
+            assert!(!taker.is_finished(), "it took the link without looking at its user");
+            User::set_password(connection, alice, Some("hash"))?;
+            Ok(taker)
+        })
+        .map(|taker| taker.join())
+    });
+    assert!(!taken.unwrap().unwrap().unwrap(), "the password ended the link");
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use selfservice_core::access::Verb;
 use selfservice_core::credentials::{hash_password, random_secret, secret_hash};
 use selfservice_core::db::PgConnection;
+use selfservice_core::models::api_tokens::ApiToken;
 use selfservice_core::models::grants::NewGrant;
 use selfservice_core::models::signin;
 use selfservice_core::models::teams::Team;
@@ -163,12 +164,13 @@ fn set_password(context: &Context, name: &str) -> anyhow::Result<()> {
     context.transaction(|connection| {
         let user = user_named(connection, name)?;
         User::set_password(connection, user.id, Some(&hash))?;
+        ApiToken::revoke_all(connection, user.id)?;
         audit(connection, "user.password", &user.name)?;
         Ok(())
     })?;
     context.show(
         &serde_json::json!({ "name": name }),
-        format!("set the password of {name} and ended their sessions"),
+        format!("set the password of {name}, ended their sessions and revoked their API tokens"),
     )
 }
 

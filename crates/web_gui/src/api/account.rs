@@ -100,7 +100,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         api(Method::POST, "/tokens", make_token)
             .says("Make an API token", "Not by a token. The answer alone has its text.")
             .answers::<MadeToken>(201, "It was made.")
-            .gives_header(201, "Location", "Its address."),
+            .gives_header(201, "Location", "Its address.")
+            .refuses(429, "Too many tries failed; `retry_after` says when to try again."),
         api(Method::DELETE, "/tokens/{id}", revoke_token)
             .says("Revoke an API token", "One's own.")
             .answers_plain(204, "It counts nowhere any more.", None),
@@ -177,11 +178,13 @@ pub(super) async fn tokens_of(
     Ok(web::Json(TokenItems { tokens: rows.into_iter().map(TokenItem::from).collect() }))
 }
 
-/// What a token is wanted for.
+/// What a token is wanted for, and the present password, where there is one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(examples(json!({"name": "nightly", "verb": "run", "days": 90})))]
+#[schema(examples(json!({"current": "the present password", "name": "nightly", "verb": "run", "days": 90})))]
 pub(super) struct TokenRequest {
+    #[serde(default)]
+    current: String,
     name: String,
     verb: Verb,
     days: i32,
@@ -198,12 +201,13 @@ struct MadeToken {
 /// `POST /tokens`: one's own, in person.
 pub(super) async fn make_token(
     state: web::Data<AppState>,
+    request: HttpRequest,
     signed: Signed,
     body: Json<TokenRequest>,
 ) -> AppResult<HttpResponse> {
-    let TokenRequest { name, verb, days } = body.into_inner();
-    let wanted = NewToken { name, verb, days };
-    let made = state.transaction(move |connection| rights::make_token(connection, &signed, &wanted)).await?;
+    let client = Client::of(&request, &state);
+    let TokenRequest { current, name, verb, days } = body.into_inner();
+    let made = sign_in::make_token(&state, client, signed, current, NewToken { name, verb, days }).await?;
     let (token, secret) = made.map_err(rights::fields)?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/tokens/{}", token.id)))

@@ -71,10 +71,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         api(Method::GET, "/users", users).says("Users by name", only).refuses(404, none),
         api(Method::GET, "/teams", teams).says("Teams by name", only).refuses(404, none),
         api(Method::PUT, "/users/{id}/password", set_password)
-            .says("Set somebody's password", "It ends their sessions.")
+            .says(
+                "Set somebody's password",
+                "Not by a token. It ends their sessions and revokes their API tokens.",
+            )
             .answers_plain(204, "It was set.", None),
         api(Method::DELETE, "/users/{id}/sessions", end_sessions)
-            .says("End somebody's sessions", "All of them, but never the one that asks.")
+            .says(
+                "End somebody's sessions",
+                "All of them, with their API tokens; of oneself, all but the one that asks, and no token.",
+            )
             .answers_plain(204, "They have ended.", None),
         api(Method::GET, "/grants", grants)
             .says("Grants in the order in which they were given", only)
@@ -290,7 +296,7 @@ pub(super) struct NewPassword {
     password: String,
 }
 
-/// `PUT /users/{id}/password`: somebody else's; it ends their sessions.
+/// `PUT /users/{id}/password`: somebody else's; it ends their sessions and revokes their tokens.
 pub(super) async fn set_password(
     state: web::Data<AppState>,
     signed: Signed,
@@ -307,7 +313,7 @@ pub(super) async fn set_password(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `DELETE /users/{id}/sessions`: all of them, but never the one that asks.
+/// `DELETE /users/{id}/sessions`: all of them, but never the one that asks; somebody else's with their tokens.
 pub(super) async fn end_sessions(
     state: web::Data<AppState>,
     signed: Signed,

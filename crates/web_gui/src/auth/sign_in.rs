@@ -2,12 +2,13 @@
 
 use super::{Signed, peer_address};
 use crate::error::{AppError, AppResult};
-use crate::rights::{self, Done};
+use crate::rights::{self, Done, NewToken};
 use crate::state::AppState;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use selfservice_core::credentials::{check_new_password, secret_hash, verify_password};
 use selfservice_core::db::PgConnection;
+use selfservice_core::models::api_tokens::ApiToken;
 use selfservice_core::models::audit::NewAudit;
 use selfservice_core::models::inventory::Complaint;
 use selfservice_core::models::sessions::{NewSession, Session};
@@ -170,8 +171,51 @@ pub async fn with_link(state: &web::Data<AppState>, client: Client, secret: &str
         .ok_or(AppError::SignInRefused(LINK_REFUSED))
 }
 
+/// What a look at the present password of somebody who is signed in found. A stolen session does not know it.
+pub struct Looked {
+    hash: Option<String>,
+    right: bool,
+}
+
+impl Looked {
+    /// Looks at it, where there is one. Tries count as sign-ins do.
+    pub async fn at(
+        state: &web::Data<AppState>,
+        client: &Client,
+        signed: &Signed,
+        password: String,
+    ) -> AppResult<Self> {
+        signed.in_person()?;
+        let hash = signed.user.password_hash.clone();
+        if hash.is_none() {
+            return Ok(Self { hash, right: true });
+        }
+        begin_attempt(state, client.clone(), signed.user.name.clone()).await?;
+        let right = is_right(state, password, hash.clone()).await?;
+        Ok(Self { hash, right })
+    }
+
+    /// The user, locked, if it was right and still is; else the refusal of `action` is kept.
+    pub fn user(
+        &self,
+        connection: &mut PgConnection,
+        client: &Client,
+        signed: &Signed,
+        action: &str,
+    ) -> AppResult<Done<User>> {
+        let user = User::locked(connection, signed.user.id)?
+            .filter(|user| self.right && !user.disabled && user.password_hash == self.hash);
+        let Some(user) = user else {
+            signed.audit(&format!("{action}.refuse"), &signed.user.name).insert(connection)?;
+            return Ok(Err(vec![Complaint::new("current", "the present password is wrong")]));
+        };
+        signin::forget_failures(connection, &user.name, &client.address)?;
+        Ok(Ok(user))
+    }
+}
+
 /// Changes the password of somebody who proves that they know the present one, where there is one. Every session of theirs
-/// ends, and a new one begins: a cookie that somebody else took is worth nothing any more. Tries count as sign-ins do.
+/// ends, and a new one begins: a cookie that somebody else took is worth nothing any more.
 pub async fn change_password(
     state: &web::Data<AppState>,
     client: Client,
@@ -183,27 +227,39 @@ pub async fn change_password(
     if let Err(why) = check_new_password(&new) {
         return Ok(Err(vec![Complaint::new("password", why.to_string())]));
     }
-    let (old, name) = (signed.user.password_hash.clone(), signed.user.name.clone());
-    if old.is_some() {
-        begin_attempt(state, client.clone(), name.clone()).await?;
-    }
-    let right = old.is_none() || is_right(state, current, old.clone()).await?;
+    let looked = Looked::at(state, &client, &signed, current).await?;
     let hash = match rights::hashed(state, new).await? {
         Ok(hash) => hash,
         Err(complaints) => return Ok(Err(complaints)),
     };
     state
         .transaction(move |connection| {
-            let user = User::locked(connection, signed.user.id)?
-                .filter(|user| right && !user.disabled && user.password_hash == old);
-            let Some(user) = user else {
-                signed.audit("user.password.refuse", &name).insert(connection)?;
-                return Ok(Err(vec![Complaint::new("current", "the present password is wrong")]));
+            let user = match looked.user(connection, &client, &signed, "user.password")? {
+                Ok(user) => user,
+                Err(complaints) => return Ok(Err(complaints)),
             };
             User::set_password(connection, user.id, Some(&hash))?;
-            signin::forget_failures(connection, &name, &client.address)?;
-            signed.audit("user.password", &name).insert(connection)?;
+            signed.audit("user.password", &user.name).insert(connection)?;
             client.begin(connection, user, signed.identity).map(Ok)
+        })
+        .await
+}
+
+/// Makes an API token for somebody who proves that they know their password, where there is one.
+pub async fn make_token(
+    state: &web::Data<AppState>,
+    client: Client,
+    signed: Signed,
+    current: String,
+    wanted: NewToken,
+) -> AppResult<Done<(ApiToken, String)>> {
+    let looked = Looked::at(state, &client, &signed, current).await?;
+    state
+        .transaction(move |connection| {
+            if let Err(complaints) = looked.user(connection, &client, &signed, "token.add")? {
+                return Ok(Err(complaints));
+            }
+            rights::make_token(connection, &signed, &wanted)
         })
         .await
 }

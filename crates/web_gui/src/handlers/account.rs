@@ -148,6 +148,8 @@ struct Account {
     mistakes: Mistakes,
     /// What was done.
     done: Option<&'static str>,
+    /// How many tokens are valid still, which ends with no session.
+    valid_tokens: usize,
 }
 
 struct Made {
@@ -159,6 +161,8 @@ struct Made {
 #[derive(Default)]
 struct Mistakes {
     current: Option<String>,
+    /// The password that goes with a new token.
+    proof: Option<String>,
     password: Option<String>,
     name: Option<String>,
     verb: Option<String>,
@@ -174,6 +178,7 @@ impl Mistakes {
         };
         Self {
             current: of("current"),
+            proof: of(PROOF),
             password: of("password"),
             name: of("name"),
             verb: of("verb"),
@@ -183,9 +188,14 @@ impl Mistakes {
     }
 }
 
+/// The field of a form for a token in which the present password stands.
+const PROOF: &str = "proof";
+
 /// What a token is wanted for, as it was typed.
 #[derive(Deserialize, Clone)]
 pub struct TokenForm {
+    #[serde(default, rename = "current")]
+    proof: String,
     name: String,
     verb: String,
     days: String,
@@ -193,7 +203,12 @@ pub struct TokenForm {
 
 impl Default for TokenForm {
     fn default() -> Self {
-        Self { name: String::new(), verb: Verb::See.to_string(), days: TOKEN_DAYS.to_owned() }
+        Self {
+            proof: String::new(),
+            name: String::new(),
+            verb: Verb::See.to_string(),
+            days: TOKEN_DAYS.to_owned(),
+        }
     }
 }
 
@@ -222,8 +237,11 @@ impl Account {
     fn read(connection: &mut PgConnection, page: Page, signed: &Signed, idle: Duration) -> AppResult<Self> {
         let id = signed.user.id;
         let sessions = ListedSession::of_user(connection, id, idle)?;
+        let tokens: Vec<TokenRow> =
+            ApiToken::of_user(connection, id)?.into_iter().map(TokenRow::from).collect();
         Ok(Self {
             page,
+            valid_tokens: tokens.iter().filter(|token| !token.expired).count(),
             name: signed.user.name.clone(),
             display_name: signed.user.display_name().to_owned(),
             has_password: signed.user.password_hash.is_some(),
@@ -233,7 +251,7 @@ impl Account {
                 .into_iter()
                 .map(|session| SessionRow::new(session, signed.session()))
                 .collect(),
-            tokens: ApiToken::of_user(connection, id)?.into_iter().map(TokenRow::from).collect(),
+            tokens,
             sessions_path: "/account/sessions",
             tokens_path: "/account/tokens",
             made: None,
@@ -263,8 +281,11 @@ pub async fn show(
     let (signed, page, idle) =
         (reader.signed.clone(), reader.page("Your account", "account"), state.web.session_idle);
     let shown = state.run(move |connection| Account::read(connection, page, &signed, idle)).await?;
-    let done = (asked.done == "password")
-        .then_some("Your password was changed, and every other session of yours has ended.");
+    let done = match asked.done.as_str() {
+        "password" => Some("Your password was changed, and every other session of yours has ended."),
+        "sessions" => Some("Every other session of yours has ended."),
+        _ => None,
+    };
     html(&Account { done, ..shown })
 }
 
@@ -319,7 +340,7 @@ pub async fn end_sessions(state: web::Data<AppState>, form: SignedForm) -> AppRe
     let signed = form.signed;
     signed.in_person()?;
     state.transaction(move |connection| rights::end_sessions(connection, &signed, &signed.user)).await?;
-    Ok(see("/account"))
+    Ok(see("/account?done=sessions"))
 }
 
 /// Makes a token and shows its text, this once: there is no address to come back to it.
@@ -333,20 +354,18 @@ pub async fn make_token(
         Ok(wanted) => wanted,
         Err(complaints) => return refused(&state, &request, signed, &complaints, fields).await,
     };
-    let page = Page::new(&request, Some(&signed), "Your account", "account");
-    let (idle, asking) = (state.web.session_idle, signed.clone());
-    let made = state
-        .transaction(move |connection| match rights::make_token(connection, &asking, &wanted)? {
-            Err(complaints) => Ok(Err(complaints)),
-            Ok((token, text)) => {
-                let shown = Account::read(connection, page, &asking, idle)?;
-                Ok(Ok(Account { made: Some(Made { name: token.name, text }), ..shown }))
-            }
-        })
-        .await?;
+    let client = Client::of(&request, &state);
+    let made = sign_in::make_token(&state, client, signed.clone(), fields.proof.clone(), wanted).await?;
     match made {
-        Ok(page) => html(&page),
-        Err(complaints) => refused(&state, &request, signed, &complaints, fields).await,
+        Ok((token, text)) => {
+            let shown = read(&state, &request, signed).await?;
+            html(&Account { made: Some(Made { name: token.name, text }), ..shown })
+        }
+        Err(mut complaints) => {
+            // The form for a new password has a field of that name, too.
+            complaints.iter_mut().filter(|one| one.field == "current").for_each(|one| one.field = PROOF);
+            refused(&state, &request, signed, &complaints, fields).await
+        }
     }
 }
 
@@ -361,6 +380,11 @@ pub async fn revoke_token(
     if revoked { Ok(see("/account")) } else { Err(AppError::NotFound) }
 }
 
+async fn read(state: &AppState, request: &HttpRequest, signed: Signed) -> AppResult<Account> {
+    let (page, idle) = (Page::new(request, Some(&signed), "Your account", "account"), state.web.session_idle);
+    state.run(move |connection| Account::read(connection, page, &signed, idle)).await
+}
+
 async fn refused(
     state: &AppState,
     request: &HttpRequest,
@@ -368,8 +392,7 @@ async fn refused(
     complaints: &[Complaint],
     token: TokenForm,
 ) -> AppResult<HttpResponse> {
-    let (page, idle) = (Page::new(request, Some(&signed), "Your account", "account"), state.web.session_idle);
-    let shown = state.run(move |connection| Account::read(connection, page, &signed, idle)).await?;
+    let shown = read(state, request, signed).await?;
     let shown = Account { mistakes: Mistakes::of(complaints), token, ..shown };
     html_with(StatusCode::BAD_REQUEST, &shown)
 }

@@ -96,7 +96,7 @@ struct UserShow {
     audit_url: String,
     rights_url: String,
     sessions: Vec<SessionRow>,
-    /// Whether there is a session besides the one that asks.
+    /// Whether there is a session besides the one that asks, or an API token of somebody else.
     may_end_sessions: bool,
     tokens: Vec<TokenRow>,
     sessions_path: String,
@@ -117,6 +117,8 @@ impl UserShow {
         let user = User::find(connection, id)?.ok_or(AppError::NotFound)?;
         page.title.clone_from(&user.name);
         let sessions = ListedSession::of_user(connection, id, idle)?;
+        let tokens: Vec<TokenRow> =
+            ApiToken::of_user(connection, id)?.into_iter().map(TokenRow::from).collect();
         let named = |team: Team| Named { id: team.id, name: team.name };
         Ok(Self {
             page,
@@ -132,9 +134,10 @@ impl UserShow {
             new_grant_url: url("/grants/new", &[("user", &user.name)]),
             audit_url: url("/audit", &[("actor", &user.name)]),
             rights_url: url("/rights", &[("user", &user.name)]),
-            may_end_sessions: sessions.iter().any(|session| Some(session.id) != present),
+            may_end_sessions: sessions.iter().any(|session| Some(session.id) != present)
+                || (id != reader && !tokens.is_empty()),
             sessions: sessions.into_iter().map(|session| SessionRow::new(session, present)).collect(),
-            tokens: ApiToken::of_user(connection, id)?.into_iter().map(TokenRow::from).collect(),
+            tokens,
             sessions_path: format!("/users/{id}/sessions"),
             tokens_path: format!("/users/{id}/tokens"),
             mistake: None,

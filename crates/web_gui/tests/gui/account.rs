@@ -152,6 +152,62 @@ async fn an_administrator_sets_the_password_of_somebody_else_only() {
     assert!(is_signed_in(&root).await);
 }
 
+#[tokio::test]
+async fn a_token_takes_the_present_password() {
+    let gui = Gui::start();
+    gui.set_password(gui.world.alice);
+    let alice = gui.signed_in(gui.world.alice);
+    assert!(alice.page("/account").await.contains("Present password <input name=\"current\""));
+    let make = async |current: &str| {
+        let fields = [("current", current), ("name", "backup"), ("verb", "see"), ("days", "9")];
+        alice.send("/account/tokens", &fields).await
+    };
+    let by_api = async |current: &str| {
+        let body = serde_json::json!({"current": current, "name": "backup", "verb": "see", "days": 9});
+        let request = alice.ours(Method::POST, "/api/v1/tokens").header("x-csrf-token", &alice.csrf_token);
+        Answer::of(request.json(&body)).await
+    };
+    for wrong in ["", "wrong"] {
+        for refused in [make(wrong).await, by_api(wrong).await] {
+            assert_eq!(refused.status, 400, "{}", refused.text);
+            assert!(refused.text.contains("The present password is wrong."), "{}", refused.text);
+        }
+    }
+    assert_eq!(gui.database.sql("SELECT count(*) FROM api_tokens"), "0");
+    assert_eq!(gui.database.sql("SELECT count(*) FROM audit WHERE action = 'token.add.refuse'"), "4");
+    assert_eq!(make(PASSWORD).await.status, 200, "the right one begins the count anew");
+    assert_eq!(by_api(PASSWORD).await.status, 201);
+    assert_eq!(make("a guess").await.status, 400);
+    gui.database.sql("UPDATE signin_failures SET failures = 30, last_failed_at = now()");
+    assert_eq!(make(PASSWORD).await.status, 429, "guesses are slowed down as those of a sign-in");
+}
+
+#[tokio::test]
+async fn tokens_end_with_what_an_administrator_ends() {
+    let gui = Gui::start();
+    gui.set_password(gui.world.bob);
+    let (root, bob) = (gui.signed_in(gui.world.root), gui.signed_in(gui.world.bob));
+    let fields = [("current", PASSWORD), ("name", "nightly"), ("verb", "see"), ("days", "9")];
+    let tokens = || gui.database.sql("SELECT count(*) FROM api_tokens");
+    let path = format!("/users/{}", gui.world.bob);
+    assert_eq!(bob.send("/account/tokens", &fields).await.status, 200);
+    // What bob does himself leaves his tokens, and says so.
+    assert_eq!(bob.send("/account/sessions/end", &[]).await.header("location"), "/account?done=sessions");
+    let said = bob.page("/account?done=sessions").await;
+    assert!(said.contains("An API token is still valid: <a href=\"#tokens\">"), "{said}");
+    assert_eq!(tokens(), "1");
+    assert!(root.page(&path).await.contains("End all of them and revoke the API tokens"));
+    assert_eq!(root.send(&format!("{path}/sessions/end"), &[]).await.status, 303);
+    assert_eq!(tokens(), "0");
+    let bob = gui.signed_in(gui.world.bob);
+    assert_eq!(bob.send("/account/tokens", &fields).await.status, 200);
+    assert_eq!(root.send(&format!("{path}/password"), &[("password", "a fresh password")]).await.status, 303);
+    assert_eq!(tokens(), "0");
+    let told = "SELECT string_agg(action || ' ' || (detail ->> 'tokens'), ', ' ORDER BY id) FROM audit \
+                WHERE actor = 'root' AND detail ? 'tokens'";
+    assert_eq!(gui.database.sql(told), "session.revoke 1, user.password 1");
+}
+
 /// The text of a token in a page that was just made.
 fn shown_token(page: &str) -> String {
     let rest = page.split("class=\"secret\">").nth(1).unwrap_or_else(|| panic!("no token: {page}"));

@@ -27,6 +27,17 @@ async fn a_person_learns_what_is_missing() {
     let unknown = alice.page("/rights?host=no-such&handler=slow").await;
     assert!(hidden.contains("There is no host &#39;web-2&#39;, or you may not see it."), "{hidden}");
     assert_eq!(hidden.replace("web-2", ""), unknown.replace("no-such", ""), "nobody learns what there is");
+    // Bob's grant is for every handler; one that nothing he sees has is none for him.
+    let known = bob.page("/rights?host=web-1&handler=echo").await;
+    assert!(known.contains("bob may not run echo on web-1."), "{known}");
+    gui.database.sql(
+        "DELETE FROM events_handlers_members WHERE event_handlers_id = (SELECT id FROM event_handlers WHERE name = 'echo')",
+    );
+    let hidden = bob.page("/rights?host=web-1&handler=echo").await;
+    let unknown = bob.page("/rights?host=web-1&handler=no-such").await;
+    assert!(hidden.contains("There is no event handler &#39;echo&#39;, or you may not see it."), "{hidden}");
+    assert_eq!(hidden.replace("echo", ""), unknown.replace("no-such", ""));
+
     let other = alice.page("/rights?host=web-1&user=bob").await;
     assert!(other.contains("You may only ask about yourself, not about &#39;bob&#39;."), "{other}");
 }
