@@ -182,7 +182,8 @@ fn write(
         author: options.program,
         prune: options.prune,
     };
-    let members = Team::members_of(connection, &inventory::staged_teams(connection)?)?;
+    let teams = inventory::staged_teams(connection)?;
+    let members = Team::members_of(connection, &teams)?;
     let changes = inventory::load(connection, &load)?;
     let shrinks = shrinks(&changes, settings.max_shrink_percent, options.prune);
     let report = Report { source, changes, warnings: findings.warnings, prune: options.prune };

@@ -34,6 +34,8 @@ pub struct InfluxSettings {
     pub services: Vec<ServiceRule>,
     /// What other tags say of the host.
     pub tags: Vec<(String, TagUse)>,
+    /// Patterns as in [`ServiceRule`]: names that may become hosts. Those that are hosts already need none.
+    pub hosts: Vec<String>,
 }
 
 /// `pattern = service`
@@ -72,22 +74,32 @@ impl FromStr for TagUse {
 impl ServiceRule {
     /// Whether the rule is about `name`.
     pub fn fits(&self, name: &str) -> bool {
-        let mut parts = self.pattern.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = name.strip_prefix(first) else { return false };
-        let mut last = None;
-        for part in parts {
-            // The part before was followed by a star and another part: its first place is as good as any.
-            if let Some(middle) = last.replace(part) {
-                let Some((_, behind)) = rest.split_once(middle) else { return false };
-                rest = behind;
-            }
-        }
-        last.map_or(rest.is_empty(), |last| rest.ends_with(last))
+        fits(&self.pattern, name)
     }
 }
 
+/// Whether the pattern, in which `*` stands for any characters, is about `name`.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut last = None;
+    for part in parts {
+        // The part before was followed by a star and another part: its first place is as good as any.
+        if let Some(middle) = last.replace(part) {
+            let Some((_, behind)) = rest.split_once(middle) else { return false };
+            rest = behind;
+        }
+    }
+    last.map_or(rest.is_empty(), |last| rest.ends_with(last))
+}
+
 impl InfluxSettings {
+    /// Whether a name that is no host yet may become one.
+    pub fn may_become_host(&self, name: &str) -> bool {
+        self.hosts.iter().any(|pattern| fits(pattern, name))
+    }
+
     pub(super) fn read(file: &mut IniFile) -> Result<Self, IniError> {
         let mut section = file.section("influxdata");
         let source_line = section.line_of("source");
@@ -111,6 +123,7 @@ impl InfluxSettings {
             ca_file: section.optional("ca_file", "a path")?,
             services: Vec::new(),
             tags: Vec::new(),
+            hosts: section.words("hosts", "")?,
         };
         section.finish()?;
         Ok(Self { services: read_services(file), tags: read_tags(file)?, ..settings })
@@ -147,8 +160,6 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_characters() {
-        let fits =
-            |pattern: &str, name: &str| ServiceRule { pattern: pattern.to_owned(), service: None }.fits(name);
         for (pattern, name) in [
             ("cpu", "cpu"),
             ("*", ""),

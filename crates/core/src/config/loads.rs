@@ -1,4 +1,4 @@
-//! `[loads]` and `[load_commands]`
+//! `[loads]`, `[load_commands]` and `[load_secrets]`
 
 use super::ini::{IniError, IniFile};
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct LoadSettings {
     pub ca_file: Option<PathBuf>,
     /// Name to a program, by its path, and its arguments.
     pub commands: BTreeMap<String, Vec<String>>,
+    /// Host, in lower case, to the name of the secret that it gets.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// Whether a source may be called so.
@@ -65,8 +67,14 @@ impl LoadSettings {
             plain_http,
             ca_file,
             commands: read_commands(file)?,
+            secrets: read_secrets(file),
         })
     }
+}
+
+fn read_secrets(file: &mut IniFile) -> BTreeMap<String, String> {
+    let lines = file.section("load_secrets").rest().into_iter();
+    lines.map(|(host, secret, _)| (host.to_ascii_lowercase(), secret)).collect()
 }
 
 fn read_commands(file: &mut IniFile) -> Result<BTreeMap<String, Vec<String>>, IniError> {

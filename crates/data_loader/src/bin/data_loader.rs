@@ -50,6 +50,9 @@ struct LoadArguments {
     /// The environment of hosts from inventories of other programs, which know of none
     #[arg(long, value_name = "NAME")]
     environment: Option<String>,
+    /// Take grants, teams and event handlers from addresses and commands, too
+    #[arg(long)]
+    with_rights: bool,
     #[command(flatten)]
     flags: LoadFlags,
 }
@@ -82,6 +85,7 @@ fn run_load(
         macros: &macros,
         format: arguments.format,
         environment: arguments.environment.as_deref(),
+        with_rights: arguments.with_rights,
     };
     let progress = command_line::progress(inputs.len());
     let load = command_line::Load {

@@ -3,9 +3,10 @@
 use clap::{Parser, Subcommand};
 use data_loader::command_line::{self, Conclusion, Load, LoadFlags};
 use data_loader::source::influxdb;
-use data_loader::{Mode, Take};
-use selfservice_core::config::Settings;
-use selfservice_core::db::Pool;
+use data_loader::{Document, Mode, Problem, Take};
+use selfservice_core::config::{MacroFile, Settings};
+use selfservice_core::db::{DbError, Pool};
+use selfservice_core::models::inventory::{self, Noun};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,15 +46,28 @@ fn run(arguments: Arguments) -> anyhow::Result<Conclusion> {
     };
     flags.source.get_or_insert_with(|| settings.influxdata.source.clone());
     let progress = command_line::progress(1);
+    let document = read(&settings, &macros, &pool)?;
+    progress.inc(1);
     let read = |take: &mut Take<'_>| {
-        let document = influxdb::read(&settings.influxdata, &settings.loads, &macros)
-            .map_err(|problem| vec![problem])?;
-        progress.inc(1);
         // Who wants no more says why.
-        let _ = document.give(take);
+        let _ = document.map_err(|problem| vec![problem])?.give(take);
         Ok(())
     };
     let object = settings.influxdata.url.as_deref().unwrap_or_default();
     let load = Load { program: PROGRAM, object, mode, flags: &flags };
     load.run(&pool, &settings.loads, &macros, read, &progress)
+}
+
+/// Reads what the server says. Names that are no hosts yet need more than being named.
+fn read(settings: &Settings, macros: &MacroFile, pool: &Pool) -> Result<Result<Document, Problem>, DbError> {
+    let found = match influxdb::read(&settings.influxdata, &settings.loads, macros) {
+        Ok(found) => found,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    // PostgreSQL takes no NUL, and no host has one.
+    let names: Vec<&str> = found.hosts().into_iter().filter(|name| !name.contains('\0')).collect();
+    let present = pool.run(|connection| -> Result<_, DbError> {
+        Ok(inventory::known(connection, Noun::Host, &names, &[])?)
+    })?;
+    Ok(Ok(found.into_document(&present.into_iter().map(|host| host.name).collect())))
 }

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So many hosts may a pattern such as `web[1:500]` stand for.
 const MAX_RANGE: u64 = 100_000;
+/// So many hosts may all patterns of an inventory stand for.
+const MAX_HOSTS: usize = 1_000_000;
 /// So deep may groups stand in each other.
 const MAX_DEPTH: usize = 32;
 
@@ -20,6 +22,8 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct Inventory {
     groups: BTreeMap<String, Group>,
     hosts: BTreeMap<String, (Map<String, Value>, Place)>,
+    /// How many hosts the patterns stood for so far.
+    expanded: usize,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +34,16 @@ struct Group {
 }
 
 impl Inventory {
+    /// The hosts that a pattern stands for.
+    fn expand(&mut self, pattern: &str) -> Result<Vec<String>, String> {
+        let hosts = expand(pattern)?;
+        self.expanded += hosts.len();
+        if self.expanded > MAX_HOSTS {
+            return Err(format!("its patterns stand for more than {MAX_HOSTS} hosts, up to '{pattern}'"));
+        }
+        Ok(hosts)
+    }
+
     fn group(&mut self, name: &str) -> &mut Group {
         self.groups.entry(name.to_owned()).or_default()
     }
@@ -127,7 +141,7 @@ fn read_group(
             }
             "hosts" => {
                 for (pattern, vars) in entries {
-                    for host in expand(&pattern).map_err(|why| wrong(whole, &why))? {
+                    for host in inventory.expand(&pattern).map_err(|why| wrong(whole, &why))? {
                         inventory.host(&host, whole).extend(vars.as_object().cloned().unwrap_or_default());
                         inventory.group(name).hosts.insert(host);
                     }
@@ -213,7 +227,7 @@ fn read_hosts(
             None => to.warn(place, format!("'{}' is no name=value", word.escape_debug())),
         }
     }
-    for host in expand(&pattern).map_err(|why| wrong(place, &why))? {
+    for host in inventory.expand(&pattern).map_err(|why| wrong(place, &why))? {
         inventory.host(&host, place).extend(vars.clone());
         inventory.group(group).hosts.insert(host);
     }
@@ -366,6 +380,14 @@ mod tests {
         for wrong in ["a[1:", "a[1]", "a[2:1]", "a[1:2:0]", "a[1:999999999]", "a[1:9999][1:9999]"] {
             assert!(expand(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn all_patterns_together_stand_for_so_many_hosts() {
+        let mut inventory = Inventory { expanded: MAX_HOSTS - 5, ..Inventory::default() };
+        assert_eq!(inventory.expand("web[1:5]").unwrap().len(), 5);
+        let refused = inventory.expand("db-1").unwrap_err();
+        assert_eq!(refused, "its patterns stand for more than 1000000 hosts, up to 'db-1'");
     }
 
     #[test]

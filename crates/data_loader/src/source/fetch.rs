@@ -4,10 +4,12 @@ use super::checked::{Checked, too_large};
 use super::whole;
 use crate::document::Place;
 use crate::problem::Problem;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bundled_plugins::web::{Client, ClientOptions, Request, Rules, url::is_loopback};
 use nix::fcntl::OFlag;
 use plugin_runner::{Bounds, run_bounded};
-use selfservice_core::config::LoadSettings;
+use selfservice_core::config::{LoadSettings, MacroFile};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -108,10 +110,15 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Asks a server for an inventory.
-pub(super) fn url(settings: &LoadSettings, url: &str) -> Result<Fetched, Problem> {
-    let place = whole(url);
-    let asked =
-        client(settings, url, None).and_then(|client| answer(&client, settings, Request::new("GET", url)));
+pub(super) fn url(settings: &LoadSettings, macros: &MacroFile, url: &str) -> Result<Fetched, Problem> {
+    let place = whole(&without_user(url));
+    let asked = client(settings, url, None).and_then(|client| {
+        let mut request = Request::new("GET", url);
+        if let Some(authorization) = authorization(settings, macros, url)? {
+            request = request.header("authorization", authorization);
+        }
+        answer(&client, settings, request)
+    });
     let text = asked.map_err(|why| Problem::new(&place, why))?;
     Ok(held(place, text.into_bytes()))
 }
@@ -122,6 +129,46 @@ fn held(place: Place, bytes: Vec<u8>) -> Fetched {
     Fetched { place, input: Box::new(Cursor::new(bytes)), limit }
 }
 
+/// The part of an address in which the host stands, and perhaps a user, and what stands before and behind it.
+fn authority(url: &str) -> (&str, &str, &str) {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(url.len(), |at| start + at);
+    let part = |range: std::ops::Range<usize>| url.get(range).unwrap_or_default();
+    (part(0..start), part(start..end), part(end..url.len()))
+}
+
+/// The address as it may stand in complaints: a password in it is nobody's business.
+pub(super) fn without_user(url: &str) -> String {
+    let (before, authority, behind) = authority(url);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{before}{host}{behind}")
+}
+
+/// What proves to the host of the address who asks, where `[load_secrets]` names a secret for it.
+fn authorization(settings: &LoadSettings, macros: &MacroFile, url: &str) -> Result<Option<String>, String> {
+    let (_, authority, _) = authority(url);
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let Some(name) = settings.secrets.get(&host.unwrap_or_default().to_ascii_lowercase()) else {
+        return Ok(None);
+    };
+    if !url.starts_with("https://") && !is_loopback(url) {
+        return Err("gets its secret of [load_secrets] over https only".to_owned());
+    }
+    let secret = macros.secrets.get(name).ok_or_else(|| {
+        format!("the secret '{name}' of [load_secrets] does not stand under [secrets] in macros.ini")
+    })?;
+    let secret = secret.expose();
+    let is_password = secret.contains(':');
+    Ok(Some(if is_password {
+        format!("Basic {}", STANDARD.encode(secret))
+    } else {
+        format!("Bearer {secret}")
+    }))
+}
+
 /// Who asks a server: over https, or over http on this machine. `ca_file` names authorities to trust instead of those
 /// of `[loads]`. The error is a sentence about the server.
 pub(super) fn client(
@@ -129,6 +176,11 @@ pub(super) fn client(
     url: &str,
     ca_file: Option<&PathBuf>,
 ) -> Result<Client, String> {
+    if authority(url).1.contains('@') {
+        let why = "holds a user or a password, which would stand in lists of processes and in the audit log: name a \
+                   secret of macros.ini for the host instead ([load_secrets], [influxdata] secret)";
+        return Err(why.to_owned());
+    }
     if !url.starts_with("https://") && !settings.plain_http && !is_loopback(url) {
         let why = "is asked over https only: anybody on the way could change the answer ([loads] plain_http allows it)";
         return Err(why.to_owned());

@@ -15,11 +15,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bundled_plugins::web::{Client, Request, url};
 use selfservice_core::config::{InfluxSettings, LoadSettings, MacroFile, TagUse};
+use selfservice_core::models::inventory;
 use selfservice_core::names;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// So many times the largest answer may all answers together be.
+const ANSWERS: u64 = 4;
+/// So many names are told of one by one.
+const TOLD: usize = 5;
 /// More measurements than anybody has who writes them on purpose.
 const MAX_MEASUREMENTS: usize = 10_000;
 
@@ -69,29 +75,44 @@ struct Server<'a> {
     authorization: Option<String>,
     base: String,
     place: Place,
+    /// The length of all answers so far.
+    bytes: Cell<u64>,
 }
 
-/// Reads hosts and services.
+/// The tags of a series, and the service that its measurement means.
+type Tagged = (BTreeMap<String, String>, Option<String>);
+
+/// The series of a server that had a point in the window.
+#[derive(Debug)]
+pub struct Found<'a> {
+    settings: &'a InfluxSettings,
+    place: Place,
+    series: Vec<Tagged>,
+}
+
+/// Asks the server for its series.
 ///
 /// # Errors
 /// The server cannot be asked, answers with an error or with less than everything, or the settings do not fit.
-pub fn read(
-    settings: &InfluxSettings,
+pub fn read<'a>(
+    settings: &'a InfluxSettings,
     loads: &LoadSettings,
     macros: &MacroFile,
-) -> Result<Document, Problem> {
+) -> Result<Found<'a>, Problem> {
     let unset = |why: &str| Problem::new(&whole("[influxdata]"), why);
     let address = settings.url.as_deref().ok_or_else(|| unset("url names no server"))?;
     let server = Server {
         settings,
         loads,
         client: fetch::client(loads, address, settings.ca_file.as_ref())
-            .map_err(|why| Problem::new(&whole(address), why))?,
+            .map_err(|why| Problem::new(&whole(&fetch::without_user(address)), why))?,
         authorization: authorization(settings, macros).map_err(|why| unset(&why))?,
         base: format!("{}/query", address.trim_end_matches('/')),
         place: whole(address),
+        bytes: Cell::new(0),
     };
-    server.gather()
+    let series = server.gather()?;
+    Ok(Found { settings, place: server.place, series })
 }
 
 /// With a user name a password of 1.x, without one a token of 2.x.
@@ -114,10 +135,10 @@ fn authorization(settings: &InfluxSettings, macros: &MacroFile) -> Result<Option
 }
 
 impl Server<'_> {
-    fn gather(&self) -> Result<Document, Problem> {
+    fn gather(&self) -> Result<Vec<Tagged>, Problem> {
         let mut found = Vec::new();
         for measurement in self.measurements()? {
-            let service = self.service(&measurement);
+            let service = service_of(self.settings, &measurement);
             if self.settings.service_tag.is_none() && service.is_none() {
                 continue;
             }
@@ -128,12 +149,7 @@ impl Server<'_> {
             let host = tags.get(&self.settings.host_tag).map(String::as_str).unwrap_or_default();
             names::key(host).ok().as_deref() != Some(host)
         });
-        let mut to = Gathered::default();
-        let mut seen = Seen::default();
-        for (tags, service) in &found {
-            self.take(tags, service.as_deref(), &mut seen, &mut to);
-        }
-        Ok(to.into_document(self.settings.environment.as_deref()))
+        Ok(found)
     }
 
     fn measurements(&self) -> Result<Vec<String>, Problem> {
@@ -182,6 +198,13 @@ impl Server<'_> {
             request = request.header("authorization", authorization);
         }
         let text = fetch::answer(&self.client, self.loads, request).map_err(problem)?;
+        self.bytes.set(self.bytes.get() + text.len() as u64);
+        if self.bytes.get() > self.loads.max_bytes.saturating_mul(ANSWERS) {
+            let mib = self.loads.max_bytes / 1024 / 1024;
+            let why =
+                format!("its answers together are larger than {ANSWERS} times {mib} MiB ([loads] max_mib)");
+            return Err(problem(why));
+        }
         let answer: Answer = serde_json::from_str(&text)
             .map_err(|error| problem(format!("does not answer as InfluxDB does: {error}")))?;
         let errors = answer.results.iter().filter_map(|statement| statement.error.as_ref());
@@ -198,13 +221,61 @@ impl Server<'_> {
         }
         Ok(answer.results.into_iter().flat_map(|statement| statement.series).collect())
     }
+}
 
-    /// The service that a measurement, or a value of the service's tag, means.
-    fn service(&self, name: &str) -> Option<String> {
-        if self.settings.services.is_empty() {
-            return Some(name.to_owned());
+/// The service that a measurement, or a value of the service's tag, means.
+fn service_of(settings: &InfluxSettings, name: &str) -> Option<String> {
+    if settings.services.is_empty() {
+        return Some(name.to_owned());
+    }
+    settings.services.iter().find(|rule| rule.fits(name))?.service.clone()
+}
+
+impl Found<'_> {
+    /// Every name of a host that the series have, once.
+    pub fn hosts(&self) -> BTreeSet<&str> {
+        self.series.iter().filter_map(|(tags, _)| self.host(tags)).collect()
+    }
+
+    /// What the series say of hosts that are `present` already and of those that may become hosts. The others are told of
+    /// in a warning.
+    pub fn into_document(self, present: &BTreeSet<String>) -> Document {
+        let mut to = Gathered::default();
+        let strangers: BTreeSet<&str> =
+            self.hosts().into_iter().filter(|name| !present.contains(*name)).collect();
+        let (allowed, others): (BTreeSet<&str>, BTreeSet<&str>) =
+            strangers.into_iter().partition(|name| self.settings.may_become_host(name));
+        // What cannot be a name at all is told of by itself.
+        let may_be = |name: &str| names::key(name).is_ok() && name.chars().all(is_of_host);
+        let hidden: BTreeSet<&str> =
+            allowed.into_iter().filter(|name| may_be(name) && inventory::obscure(name).is_some()).collect();
+        self.tell(&others, "no pattern of [influxdata] hosts fits", &mut to);
+        self.tell(&hidden, "it cannot be told where these lead, or they lead to this machine:", &mut to);
+        let mut seen = Seen::default();
+        for (tags, service) in &self.series {
+            if self.host(tags).is_some_and(|host| !others.contains(host) && !hidden.contains(host)) {
+                self.take(tags, service.as_deref(), &mut seen, &mut to);
+            }
         }
-        self.settings.services.iter().find(|rule| rule.fits(name))?.service.clone()
+        to.into_document(self.settings.environment.as_deref())
+    }
+
+    fn host<'t>(&self, tags: &'t BTreeMap<String, String>) -> Option<&'t str> {
+        tags.get(&self.settings.host_tag).map(String::as_str).filter(|host| !host.is_empty())
+    }
+
+    fn tell(&self, passed_over: &BTreeSet<&str>, why: &str, to: &mut Gathered) {
+        if passed_over.is_empty() {
+            return;
+        }
+        let names: Vec<String> =
+            passed_over.iter().take(TOLD).map(|name| format!("'{}'", name.escape_debug())).collect();
+        let more = passed_over.len().saturating_sub(TOLD);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        to.warn(
+            &self.place,
+            format!("names that are no hosts yet are passed over, {why} {}{more}", names.join(", ")),
+        );
     }
 
     fn take(
@@ -215,12 +286,14 @@ impl Server<'_> {
         to: &mut Gathered,
     ) {
         let value = |tag: &String| tags.get(tag).map(String::as_str).filter(|value| !value.is_empty());
-        let Some(host) = value(&self.settings.host_tag).filter(|name| self.may_be(seen, "host", name, to))
-        else {
+        let Some(host) = self.host(tags).filter(|name| self.may_be(seen, "host", name, to)) else {
             return;
         };
-        let of_tag =
-            self.settings.service_tag.as_ref().map(|tag| value(tag).and_then(|value| self.service(value)));
+        let of_tag = self
+            .settings
+            .service_tag
+            .as_ref()
+            .map(|tag| value(tag).and_then(|value| service_of(self.settings, value)));
         let service = of_tag.unwrap_or_else(|| of_measurement.map(str::to_owned));
         let row = to.host(host, &self.place);
         row.services.get_or_insert_default();

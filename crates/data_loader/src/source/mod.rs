@@ -12,13 +12,19 @@ mod prometheus;
 mod sections;
 mod yaml;
 
-use crate::document::{Place, Take};
+use crate::document::{Found, Item, Place, Take};
 use crate::problem::Problem;
 use fetch::Fetched;
 use foreign::Gathered;
 use selfservice_core::config::{LoadSettings, MacroFile};
+use selfservice_core::models::inventory::Noun;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What a line of `[load_commands]` is called by, before its name.
+const COMMAND: &str = "command:";
 
 /// What an inventory is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,7 +58,7 @@ impl From<&str> for Input {
     fn from(text: &str) -> Self {
         if text.starts_with("http://") || text.starts_with("https://") {
             Self::Url(text.to_owned())
-        } else if let Some(name) = text.strip_prefix("command:") {
+        } else if let Some(name) = text.strip_prefix(COMMAND) {
             Self::Command(name.to_owned())
         } else {
             Self::File(text.into())
@@ -71,6 +77,8 @@ pub struct Reader<'a> {
     pub format: Option<Format>,
     /// The environment of hosts of other programs' inventories, which know of none.
     pub environment: Option<&'a str>,
+    /// Whether servers and programs may bring what gives rights and what is run, as files may.
+    pub with_rights: bool,
 }
 
 impl Reader<'_> {
@@ -86,24 +94,27 @@ impl Reader<'_> {
     ) -> Result<(), Vec<Problem>> {
         let mut others = Others::default();
         let mut problems = Vec::new();
+        let mut guard = Guard::new(inputs, self.with_rights);
         for input in inputs {
-            problems.extend(self.read_one(input, &mut others, take).err());
+            let read = self.read_one(input, &mut others, &mut |item| guard.pass(item, take));
+            // Where something was stopped, that says why the rest was not read.
+            problems.extend(guard.stopped.take().map_or(read, Err).err());
             done(input);
         }
         let Others { nagios, mut gathered } = others;
         problems.extend(nagios.gather(self.macros, &mut gathered).err());
-        if !problems.is_empty() {
-            return Err(problems);
+        if problems.is_empty() {
+            // Who wants no more says why.
+            let _ = gathered.into_document(self.environment).give(&mut |item| guard.pass(item, take));
+            problems.extend(guard.stopped);
         }
-        // Who wants no more says why.
-        let _ = gathered.into_document(self.environment).give(take);
-        Ok(())
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     fn read_one(&self, input: &Input, others: &mut Others, take: &mut Take<'_>) -> Result<(), Problem> {
         let mut fetched = match input {
             Input::File(path) => self.fetch_file(path)?,
-            Input::Url(url) => fetch::url(self.settings, url)?,
+            Input::Url(url) => fetch::url(self.settings, self.macros, url)?,
             Input::Command(name) => fetch::command(self.settings, name)?,
         };
         let format = match self.format {
@@ -118,7 +129,8 @@ impl Reader<'_> {
             Some(Format::Ansible) => ansible::parse(&place, &fetched.text()?, &mut others.gathered),
             Some(Format::Nagios) => others.nagios.read(&place, &fetched.text()?),
             Some(Format::Prometheus) => {
-                prometheus::parse(self, &place, &fetched.text()?, &mut others.gathered)
+                let is_file = matches!(input, Input::File(_));
+                prometheus::parse(self, &place, is_file, &fetched.text()?, &mut others.gathered)
             }
             None => Err(Problem::new(&place, "cannot be told by its name what it is; say so by --format")),
         }
@@ -126,6 +138,41 @@ impl Reader<'_> {
 
     fn fetch_file(&self, path: &Path) -> Result<Fetched, Problem> {
         fetch::file(self.settings, path)
+    }
+}
+
+/// Stops what gives rights and what is run, where it does not come from a file: whoever answers in the place of a server or a
+/// program would choose who may do what.
+struct Guard {
+    /// Inputs that may not bring it, as places call them.
+    distant: BTreeSet<PathBuf>,
+    /// What is wrong with what was stopped.
+    stopped: Option<Problem>,
+}
+
+impl Guard {
+    fn new(inputs: &[Input], with_rights: bool) -> Self {
+        let distant = inputs.iter().filter(|_| !with_rights).filter_map(|input| match input {
+            Input::File(_) => None,
+            Input::Url(url) => Some(url.into()),
+            Input::Command(name) => Some(format!("{COMMAND}{name}").into()),
+        });
+        Self { distant: distant.collect(), stopped: None }
+    }
+
+    fn pass(&mut self, item: Item, take: &mut Take<'_>) -> ControlFlow<()> {
+        if let Item::Object(Found { row, place }) = &item
+            && matches!(row.noun(), Noun::Grant | Noun::Team | Noun::EventHandler)
+            && self.distant.contains(&*place.file)
+        {
+            let why = format!(
+                "brings {row}: grants, teams and event handlers are taken from files only (--with-rights takes them \
+                 from servers and programs, too)"
+            );
+            self.stopped = Some(Problem::new(place, why));
+            return ControlFlow::Break(());
+        }
+        take(item)
     }
 }
 

@@ -11,9 +11,12 @@ use selfservice_core::config::MacroFile;
 use selfservice_core::models::event_handlers::Risk;
 use selfservice_core::models::inventory::EventHandler;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Templates may use templates so deep.
 const MAX_DEPTH: usize = 32;
+/// So many bytes may all objects together take from templates.
+const MAX_INHERITED: usize = 1024 * 1024 * 1024;
 
 /// The objects of all files, as they stand there.
 #[derive(Debug, Default)]
@@ -101,60 +104,18 @@ impl Objects {
     }
 
     fn inherit(&mut self) -> Result<(), Problem> {
-        let templates: BTreeMap<(String, String), usize> = self
-            .objects
-            .iter()
-            .enumerate()
-            .filter_map(|(index, object)| {
-                Some(((object.kind.clone(), object.get("name")?.to_owned()), index))
+        let mut templates = Templates::of(&self.objects, MAX_INHERITED);
+        let resolved: Result<Vec<_>, Problem> = (0..self.objects.len())
+            .map(|index| {
+                let mut all = Rc::unwrap_or_clone(templates.resolve(index, 0)?);
+                all.retain(|_, value| value != "null");
+                Ok(all)
             })
             .collect();
-        let resolved: Result<Vec<_>, Problem> =
-            self.objects.iter().map(|object| self.resolve(object, &templates, 0)).collect();
         for (object, directives) in self.objects.iter_mut().zip(resolved?) {
             object.directives = directives;
         }
         Ok(())
-    }
-
-    /// The directives of `object` with those of its templates: the first template counts most, `+` adds to a list, and
-    /// `null` takes away. Its name and whether it is registered are its own.
-    fn resolve(
-        &self,
-        object: &Object,
-        templates: &BTreeMap<(String, String), usize>,
-        depth: usize,
-    ) -> Result<BTreeMap<String, String>, Problem> {
-        if depth > MAX_DEPTH {
-            return Err(Problem::new(&object.place, "the templates use each other in a circle, or too deep"));
-        }
-        let mut all = object.directives.clone();
-        for name in object.list("use") {
-            let template = templates
-                .get(&(object.kind.clone(), name.to_owned()))
-                .and_then(|index| self.objects.get(*index))
-                .ok_or_else(|| {
-                    Problem::new(&object.place, format!("there is no template '{name}' of this kind"))
-                })?;
-            for (key, value) in self.resolve(template, templates, depth + 1)? {
-                if matches!(key.as_str(), "name" | "register" | "use") {
-                    continue;
-                }
-                match all.get_mut(&key) {
-                    Some(own) if own.starts_with('+') => {
-                        *own = format!("{own},{}", value.trim_start_matches('+'))
-                    }
-                    Some(_) => {}
-                    None => {
-                        all.insert(key, value);
-                    }
-                }
-            }
-        }
-        if depth == 0 {
-            all.retain(|_, value| value != "null");
-        }
-        Ok(all)
     }
 
     /// `hostgroup_members`: the members of those groups are members, too.
@@ -212,6 +173,79 @@ impl Objects {
         for host in all.into_iter().filter(|host| !not.contains(host)) {
             add(&mut to.host(host, &service.place).services, name);
         }
+    }
+}
+
+/// Objects by kind and name, and what was resolved of them: a template that many objects use is looked at once.
+struct Templates<'a> {
+    objects: &'a [Object],
+    by_name: BTreeMap<(&'a str, &'a str), usize>,
+    resolved: BTreeMap<usize, Rc<BTreeMap<String, String>>>,
+    /// The length of what was looked at and taken over in templates so far.
+    bytes: usize,
+    /// How long that may get.
+    limit: usize,
+}
+
+impl<'a> Templates<'a> {
+    fn of(objects: &'a [Object], limit: usize) -> Self {
+        let named = objects.iter().enumerate();
+        let by_name = named
+            .filter_map(|(index, object)| Some(((object.kind.as_str(), object.get("name")?), index)))
+            .collect();
+        Self { objects, by_name, resolved: BTreeMap::new(), bytes: 0, limit }
+    }
+
+    /// The directives of an object with those of its templates: the first template counts most, `+` adds to a list, and
+    /// `null` takes away. Its name and whether it is registered are its own.
+    fn resolve(&mut self, index: usize, depth: usize) -> Result<Rc<BTreeMap<String, String>>, Problem> {
+        let Some(object) = self.objects.get(index) else { return Ok(Rc::default()) };
+        if depth > MAX_DEPTH {
+            return Err(Problem::new(&object.place, "the templates use each other in a circle, or too deep"));
+        }
+        if let Some(known) = self.resolved.get(&index) {
+            return Ok(Rc::clone(known));
+        }
+        let mut all = object.directives.clone();
+        for name in object.list("use") {
+            let template = self.by_name.get(&(object.kind.as_str(), name)).copied().ok_or_else(|| {
+                Problem::new(&object.place, format!("there is no template '{name}' of this kind"))
+            })?;
+            for (key, value) in self.resolve(template, depth + 1)?.iter() {
+                if matches!(key.as_str(), "name" | "register" | "use") {
+                    continue;
+                }
+                let taken = match all.get_mut(key) {
+                    Some(own) if own.starts_with('+') => {
+                        *own = format!("{own},{}", value.trim_start_matches('+'));
+                        own.len()
+                    }
+                    Some(_) => 0,
+                    None => {
+                        all.insert(key.clone(), value.clone());
+                        value.len()
+                    }
+                };
+                self.count(key.len() + taken, object)?;
+            }
+        }
+        let all = Rc::new(all);
+        if object.get("name").is_some() {
+            self.resolved.insert(index, Rc::clone(&all));
+        }
+        Ok(all)
+    }
+
+    fn count(&mut self, bytes: usize, object: &Object) -> Result<(), Problem> {
+        self.bytes += bytes;
+        if self.bytes <= self.limit {
+            return Ok(());
+        }
+        let mib = self.limit / 1024 / 1024;
+        Err(Problem::new(
+            &object.place,
+            format!("templates give more than {mib} MiB to the objects up to here"),
+        ))
     }
 }
 
@@ -343,4 +377,24 @@ fn words(line: &str) -> Result<Vec<String>, String> {
         }
         _ => Ok(false),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Objects, Templates};
+    use crate::document::Place;
+    use std::path::Path;
+
+    #[test]
+    fn what_templates_give_is_bounded() {
+        let text = "define host {\n name a\n members +0123456789\n}\n\
+                    define host {\n name b\n members +x\n use a,a\n}\ndefine host {\n members +y\n use b,b\n}\n";
+        let mut objects = Objects::default();
+        let place = Place { file: Path::new("x.cfg").into(), line: 0, entry: None };
+        assert!(objects.read(&place, text).is_ok());
+        let resolved = |limit| Templates::of(&objects.objects, limit).resolve(2, 0);
+        assert!(resolved(1000).is_ok_and(|all| all.get("members").is_some_and(|list| list.len() > 40)));
+        let refused = resolved(100).err().map(|problem| problem.to_string()).unwrap_or_default();
+        assert!(refused.starts_with("x.cfg:9: templates give more than"), "{refused}");
+    }
 }

@@ -42,10 +42,12 @@ struct Targets {
     labels: BTreeMap<String, String>,
 }
 
-/// Reads a configuration or a list of targets, in YAML or JSON.
+/// Reads a configuration or a list of targets, in YAML or JSON. Only a configuration that is a file (`is_file`) may name
+/// other files to read.
 pub(super) fn parse(
     reader: &Reader<'_>,
     whole: &Place,
+    is_file: bool,
     text: &str,
     to: &mut Gathered,
 ) -> Result<(), Problem> {
@@ -55,6 +57,10 @@ pub(super) fn parse(
         return Ok(());
     }
     let configuration: Configuration = super::yaml::read(whole, text)?;
+    if !is_file && configuration.scrape_configs.iter().any(|job| !job.file_sd_configs.is_empty()) {
+        let why = "has file_sd_configs: which files of this machine are read, only a file says; name them as inputs";
+        return Err(Problem::new(whole, why));
+    }
     configuration.scrape_configs.iter().try_for_each(|job| read_job(reader, job, whole, to))
 }
 

@@ -214,6 +214,22 @@ fn nagios_templates_groups_and_event_handlers_are_understood() {
 }
 
 #[test]
+fn a_template_that_is_named_often_is_looked_at_once() {
+    let loader = Loader::new();
+    let levels = (1..=30).map(|level| {
+        let below = level - 1;
+        format!("define host {{\n name t{level}\n use t{below},t{below}\n register 0\n}}\n")
+    });
+    let text = format!(
+        "define host {{\n name t0\n address 10.0.0.1\n register 0\n}}\n{}\
+         define host {{\n host_name h1\n use t30,t30\n}}\n",
+        levels.collect::<String>()
+    );
+    apply(&loader, &[Input::File(loader.file("deep.cfg", &text))], None);
+    assert_eq!(loader.database.sql("SELECT name, address FROM hosts"), "h1|10.0.0.1");
+}
+
+#[test]
 fn prometheus_says_what_it_watches() {
     let loader = Loader::new();
     assert!(apply(&loader, &[fixture("prometheus/prometheus.yml")], Some(Format::Prometheus)).is_empty());
@@ -281,7 +297,8 @@ fn what_is_no_inventory_is_refused_without_harm() {
     assert!(said.ends_with("bytes.yaml:2: is not UTF-8 text"), "{said}");
     let bom = loader.file("bom.json", "\u{feff}{\"hosts\": [{\"name\": \"a\"}]}");
     let macros = MacroFile::default();
-    let reader = |settings| Reader { settings, macros: &macros, format: None, environment: None };
+    let reader =
+        |settings| Reader { settings, macros: &macros, format: None, environment: None, with_rights: false };
     assert_eq!(read_hosts(&reader(&loader.settings), Input::File(bom)).unwrap(), ["a"]);
 
     let mut small = loader.settings.clone();

@@ -5,18 +5,21 @@ use crate::loader::{Loader, OPTIONS};
 use crate::server::{Reply, Server};
 use data_loader::source::influxdb;
 use data_loader::{Document, LoadError, Mode, Options, Problem, Report};
-use selfservice_core::config::{InfluxSettings, MacroFile, Settings};
+use selfservice_core::config::{InfluxSettings, LoadSettings, MacroFile, Settings};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use test_support::InfluxDb;
 
-/// The settings of a file; `url` and what else stands in `[influxdata]`, then other sections.
+/// The settings of a file; `url` and what else stands in `[influxdata]`, then other sections. Any name may become a host.
 fn settings(loader: &Loader, url: &str, rest: &str) -> InfluxSettings {
-    let file = loader.file("influxdata.ini", &format!("[influxdata]\nurl = {url}\n{rest}\n"));
+    let file = loader.file("influxdata.ini", &format!("[influxdata]\nurl = {url}\nhosts = *\n{rest}\n"));
     Settings::read(&file, None).unwrap().influxdata
 }
 
 fn read(loader: &Loader, settings: &InfluxSettings) -> Result<Document, Problem> {
-    influxdb::read(settings, &loader.settings, &MacroFile::default())
+    let found = influxdb::read(settings, &loader.settings, &MacroFile::default())?;
+    let present = loader.database.sql("SELECT coalesce(string_agg(name, ' '), '') FROM hosts");
+    Ok(found.into_document(&present.split_whitespace().map(str::to_owned).collect()))
 }
 
 fn load(loader: &Loader, settings: &InfluxSettings, options: Options<'_>) -> Result<Report, LoadError> {
@@ -117,6 +120,62 @@ fn telegrafs_points_become_hosts_and_services() {
     assert_eq!(loader.database.sql(HOSTS), before);
 }
 
+#[test]
+fn a_name_becomes_a_host_only_where_a_pattern_says_so() {
+    let server = Server::start(|request| {
+        let series = ["web-1", "web-2.example.net", "collect.evil.example", "localhost", "127.1", "db-1"]
+            .map(|host| {
+                format!(r#"{{"name":"disk","tags":{{"host":"{host}"}},"columns":["time"],"values":[[1]]}}"#)
+            });
+        let answer = if request.contains("SHOW%20MEASUREMENTS") {
+            r#"{"name":"measurements","columns":["name"],"values":[["disk"]]}"#.to_owned()
+        } else {
+            series.join(",")
+        };
+        Reply::Whole(200, format!(r#"{{"results":[{{"series":[{answer}]}}]}}"#))
+    });
+    let loader = Loader::new();
+    loader.apply("hosts: [{name: db-1, services: []}]");
+    let url = format!("http://{}", server.address);
+    let with = |hosts: &str| {
+        let words = hosts.split_whitespace().map(str::to_owned).collect();
+        InfluxSettings { hosts: words, ..settings(&loader, &url, "") }
+    };
+    let report = load(&loader, &with(""), OPTIONS).unwrap();
+    assert_eq!(loader.database.sql(HOSTS), "db-1|disk|||{}", "a present host gets its services");
+    let [warning] = report.warnings().try_into().unwrap();
+    let sentence = "names that are no hosts yet are passed over, no pattern of [influxdata] hosts fits '127.1', \
+                    'collect.evil.example', 'localhost', 'web-1', 'web-2.example.net'";
+    assert!(warning.ends_with(sentence), "{warning}");
+    load(&loader, &with("web-* *.example.net"), OPTIONS).unwrap();
+    assert_eq!(
+        loader.database.sql("SELECT string_agg(name, ' ' ORDER BY name) FROM hosts"),
+        "db-1 web-1 web-2.example.net"
+    );
+    let report = load(&loader, &with("*"), OPTIONS).unwrap();
+    let [warning] = report.warnings().try_into().unwrap();
+    assert!(warning.ends_with("or they lead to this machine: '127.1', 'localhost'"), "{warning}");
+    assert_eq!(loader.database.sql("SELECT count(*) FROM hosts WHERE name = 'collect.evil.example'"), "1");
+}
+
+#[test]
+fn all_answers_together_are_bounded() {
+    let server = Server::start(|request| {
+        let answer = if request.contains("SHOW%20MEASUREMENTS") {
+            r#"{"columns":["name"],"values":[["a"],["b"],["c"],["d"],["e"],["f"]]}"#.to_owned()
+        } else {
+            format!(r#"{{"tags":{{"host":"{}"}}}}"#, "x".repeat(900))
+        };
+        Reply::Whole(200, format!(r#"{{"results":[{{"series":[{answer}]}}]}}"#))
+    });
+    let loader = Loader::new();
+    let settings = settings(&loader, &format!("http://{}", server.address), "");
+    let bounded = LoadSettings { max_bytes: 1024, ..loader.settings.clone() };
+    let refused = influxdb::read(&settings, &bounded, &MacroFile::default()).unwrap_err().to_string();
+    assert!(refused.contains("its answers together are larger than 4 times"), "{refused}");
+    influxdb::read(&settings, &loader.settings, &MacroFile::default()).unwrap();
+}
+
 /// What 2.x documents for `GET /query`: a token in the header, the bucket by its mapping to `db`, and the same JSON.
 fn version_2(request: &str) -> Reply {
     let answer = if request.contains("SHOW%20MEASUREMENTS") {
@@ -137,7 +196,8 @@ fn version_2_is_asked_with_its_token() {
     let macros = loader.file("macros.ini", "[secrets]\nINFLUX = a-long-token-of-2x\n");
     std::fs::set_permissions(&macros, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let macros = MacroFile::read(&macros).unwrap();
-    let document = influxdb::read(&settings, &loader.settings, &macros).unwrap();
+    let document =
+        influxdb::read(&settings, &loader.settings, &macros).unwrap().into_document(&BTreeSet::new());
     assert_eq!(document.hosts[0].row.services.as_deref().unwrap(), ["cpu"]);
     let requests = server.requests();
     assert_eq!(requests.len(), 2);

@@ -2,16 +2,18 @@
 
 use crate::loader::{Loader, OPTIONS, read_hosts};
 use crate::server::{Reply, Server};
-use data_loader::Options;
-use data_loader::source::{Input, Reader};
+use data_loader::source::{Format, Input, Reader};
+use data_loader::{Item, Options};
 use selfservice_core::config::{LoadSettings, MacroFile};
+use selfservice_core::models::inventory::Noun;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 use test_support::certificates::Authority;
 
 fn read(settings: &LoadSettings, input: &str) -> Result<Vec<String>, String> {
     let macros = MacroFile::default();
-    let reader = Reader { settings, macros: &macros, format: None, environment: None };
+    let reader = Reader { settings, macros: &macros, format: None, environment: None, with_rights: false };
     read_hosts(&reader, Input::from(input))
 }
 
@@ -32,6 +34,107 @@ fn a_server_is_asked_for_targets_or_for_our_own_form() {
     for (path, host) in [("/sd?x=1", "web-1"), ("/inventory", "db-1")] {
         assert_eq!(read(&loader.settings, &url(path)).unwrap(), [host]);
     }
+}
+
+#[test]
+fn servers_and_programs_bring_no_rights_unless_it_is_said() {
+    let loader = Loader::new();
+    let server = Server::start(|request| {
+        let text = match request.split(' ').nth(1).unwrap_or_default() {
+            "/grant" => r#"{"hosts": [{"name": "h1"}], "grants": [{"user": "mallory", "verb": "admin"}]}"#,
+            "/team" => r#"{"teams": [{"name": "oncall", "members": ["mallory"]}]}"#,
+            "/handler" => r#"{"event_handlers": [{"name": "Shell", "plugin": "ssh.sh"}]}"#,
+            "/nagios.cfg" => {
+                "define command {\n command_name c\n command_line /p/c.sh x\n}\n\
+                 define service {\n service_description s\n host_name h1\n event_handler c\n}\n"
+            }
+            "/prometheus" => {
+                "scrape_configs: [{job_name: node, file_sd_configs: [{files: [/etc/hostname]}]}]"
+            }
+            _ => r#"{"hosts": [{"name": "h1", "services": ["Disk"]}]}"#,
+        };
+        Reply::Whole(200, text.to_owned())
+    });
+    let url = |path: &str| format!("http://{}{path}", server.address);
+    for (path, what) in [
+        ("/grant", "a grant: "),
+        ("/team", "team 'oncall': "),
+        ("/handler", "event handler 'Shell': "),
+        ("/nagios.cfg", "event handler 'c': "),
+    ] {
+        let said = refused(&loader.settings, &url(path));
+        assert!(said.contains(&url(path)) && said.contains(&format!("brings {what}")), "{said}");
+    }
+    read(&loader.settings, &url("/hosts")).unwrap();
+    let macros = MacroFile::default();
+    let watched = Reader {
+        settings: &loader.settings,
+        macros: &macros,
+        format: Some(Format::Prometheus),
+        environment: None,
+        with_rights: true,
+    };
+    let said = read_hosts(&watched, Input::Url(url("/prometheus"))).unwrap_err();
+    assert!(said.contains("has file_sd_configs"), "{said}");
+    let mut settings = loader.settings.clone();
+    let file = loader.file("rights.json", r#"{"grants": [{"user": "dana", "verb": "see"}]}"#);
+    let cat = ["/bin/cat".to_owned(), file.display().to_string()];
+    settings.commands.insert("rights".to_owned(), cat.to_vec());
+    assert!(refused(&settings, "command:rights").starts_with("command:rights:"), "as of a server");
+    read(&settings, &file.display().to_string()).unwrap();
+    let trusting =
+        Reader { settings: &settings, macros: &macros, format: None, environment: None, with_rights: true };
+    let inputs = [Input::from("command:rights"), Input::Url(url("/grant"))];
+    let mut grants = 0;
+    let mut count = |item| {
+        grants += i32::from(matches!(item, Item::Object(found) if found.row.noun() == Noun::Grant));
+        ControlFlow::Continue(())
+    };
+    trusting.read(&inputs, &mut count, |_| {}).unwrap();
+    assert_eq!(grants, 2);
+}
+
+#[test]
+fn a_password_comes_from_the_secrets_and_not_from_the_address() {
+    let loader = Loader::new();
+    let server = Server::start(|_| Reply::Whole(200, r#"{"hosts": [{"name": "h1"}]}"#.to_owned()));
+    for user in ["dana:geheim", "dana", ":geheim", "a@b:geheim"] {
+        let said = refused(&loader.settings, &format!("http://{user}@{}/x", server.address));
+        assert!(
+            said.starts_with(&format!("http://{}/x: holds a user or a password", server.address)),
+            "{said}"
+        );
+        assert!(!said.contains("geheim"), "{said}");
+    }
+    assert!(server.requests().is_empty());
+    let macros = loader.file("macros.ini", "[secrets]\nLOGIN = dana:geheim\nTOKEN = abc-123\n");
+    std::fs::set_permissions(&macros, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let macros = MacroFile::read(&macros).unwrap();
+    let mut settings = loader.settings.clone();
+    for (secret, header) in
+        [("LOGIN", "authorization: basic zgfuytpnzwhlaw0="), ("TOKEN", "authorization: bearer abc-123")]
+    {
+        settings.secrets.insert("127.0.0.1".to_owned(), secret.to_owned());
+        let reader = Reader {
+            settings: &settings,
+            macros: &macros,
+            format: None,
+            environment: None,
+            with_rights: false,
+        };
+        read_hosts(&reader, Input::Url(format!("http://{}/x", server.address))).unwrap();
+        let asked = server.requests().pop().unwrap().to_lowercase();
+        assert!(asked.contains(&format!("\r\n{header}\r\n")), "{asked}");
+    }
+    settings.plain_http = true;
+    settings.secrets.insert("192.0.2.1".to_owned(), "TOKEN".to_owned());
+    assert!(
+        refused(&settings, "http://192.0.2.1/x")
+            .contains("gets its secret of [load_secrets] over https only")
+    );
+    settings.secrets.insert("127.0.0.1".to_owned(), "GONE".to_owned());
+    let said = refused(&settings, &format!("http://{}/x", server.address));
+    assert!(said.contains("the secret 'GONE' of [load_secrets] does not stand under [secrets]"), "{said}");
 }
 
 #[test]

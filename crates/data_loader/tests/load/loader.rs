@@ -53,7 +53,8 @@ impl Loader {
         options: Options<'_>,
     ) -> Result<Report, LoadError> {
         let inputs: Vec<Input> = files.iter().cloned().map(Input::File).collect();
-        let reader = Reader { settings: &self.settings, macros, format: None, environment: None };
+        let reader =
+            Reader { settings: &self.settings, macros, format: None, environment: None, with_rights: false };
         load(
             self.database.pool(),
             &self.settings,
@@ -71,8 +72,13 @@ impl Loader {
         options: Options<'_>,
     ) -> Result<Report, LoadError> {
         let macros = MacroFile::default();
-        let reader =
-            Reader { settings: &self.settings, macros: &macros, format, environment: Some("imported") };
+        let reader = Reader {
+            settings: &self.settings,
+            macros: &macros,
+            format,
+            environment: Some("imported"),
+            with_rights: false,
+        };
         let read = |take: &mut data_loader::Take<'_>| reader.read(inputs, take, |_| {});
         load(self.database.pool(), &self.settings, &macros, read, &options)
     }
