@@ -2,13 +2,13 @@
 # "make image": builds the image of docker/Dockerfile without a Docker engine, starts its programs as docker/compose.yml
 # does, and walks the main flow inside: tables, example, an action run to its OK, a cancel, the pages.
 #
-# Needs root, buildah, debootstrap and 5 GB below IMAGE_HOME [/var/tmp/selfservice-image], of which the minimal Debian is
+# Needs root, buildah, debootstrap and 5 GB below IMAGE_HOME [/var/cache/selfservice-image], of which the minimal Debian is
 # kept for the next time. PROGRAMS names a directory with programs as built; without it a release is built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 enter_checkout
 
-home=${IMAGE_HOME:-/var/tmp/selfservice-image}
+home=${IMAGE_HOME:-/var/cache/selfservice-image}
 base=$home/base
 store=$home/store
 state=$home/state
@@ -223,8 +223,9 @@ clean_up() {
 
 volumes=()
 declare -A containers
+private_directory "$home"
 rm -rf "$store" "$home/run" "$state"
-mkdir -p "$home" "$state"
+mkdir -p "$state"
 chmod 755 "$home" "$state"
 trap clean_up EXIT
 make_base

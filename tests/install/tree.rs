@@ -24,6 +24,7 @@ pub fn repository() -> PathBuf {
 
 /// An installation below a temporary directory; nothing outside of it is touched.
 pub struct Installed {
+    checkout: PathBuf,
     directory: TempDir,
     destination: PathBuf,
     prefix: String,
@@ -32,9 +33,15 @@ pub struct Installed {
 impl Installed {
     /// As a package is made: the usual paths below another root.
     pub fn packed() -> Self {
+        Self::from(&repository())
+    }
+
+    /// The same from another checkout.
+    pub fn from(checkout: &Path) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let destination = directory.path().join("root");
-        Self { directory, destination, prefix: "/usr/local/manager".to_owned() }.installed()
+        let prefix = "/usr/local/manager".to_owned();
+        Self { checkout: checkout.to_owned(), directory, destination, prefix }.installed()
     }
 
     /// With a prefix of its own, so that the paths that the units name are really there. A DESTDIR of `/` keeps it from
@@ -42,7 +49,7 @@ impl Installed {
     pub fn elsewhere() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let prefix = directory.path().join("manager").display().to_string();
-        Self { directory, destination: PathBuf::from("/"), prefix }.installed()
+        Self { checkout: repository(), directory, destination: PathBuf::from("/"), prefix }.installed()
     }
 
     fn installed(self) -> Self {
@@ -66,7 +73,7 @@ impl Installed {
     fn make(&self, target: &str) -> Output {
         Command::new("make")
             .args(["--silent", "-C"])
-            .arg(repository())
+            .arg(&self.checkout)
             .arg(target)
             .arg(format!("DESTDIR={}", self.destination.display()))
             .arg(format!("PREFIX={}", self.prefix))
@@ -170,6 +177,58 @@ fn built_programs() -> Vec<String> {
         .collect();
     assert!(names.contains(&"web_gui".to_owned()), "{names:?}");
     names
+}
+
+#[test]
+fn every_sample_is_installed_and_nothing_else_of_etc() {
+    let directory = tempfile::tempdir().unwrap();
+    for part in ["Makefile", "etc", "plugins", "scripts", "systemd"] {
+        let copied = Command::new("cp").arg("-a").arg(repository().join(part)).arg(directory.path()).status();
+        assert!(copied.unwrap().success(), "{part}");
+    }
+    let etc = directory.path().join("etc");
+    fs::create_dir_all(etc.join("ssh")).unwrap();
+    for name in ["ssh/id_ed25519", "ca-key.pem", "example/real.yaml"] {
+        write(&etc.join(name), "somebody's own", 0o600);
+    }
+    let installed = Installed::from(directory.path());
+    let below = |etc: PathBuf| {
+        let mut found = Vec::new();
+        files(&etc, &mut found);
+        let names = found.iter().map(|path| path.strip_prefix(&etc).unwrap().display().to_string());
+        let mut names: Vec<String> = names.filter(|name| name != ".installed").collect();
+        names.sort();
+        names
+    };
+    let samples = below(repository().join("etc"));
+    assert_eq!(below(installed.tree().join("etc")), samples, "see samples() in scripts/install.sh");
+}
+
+#[test]
+fn a_directory_in_which_others_have_a_hand_is_not_worked_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let private = |path: &Path| {
+        let script =
+            format!("set -eu; . {}/scripts/lib.sh; private_directory \"$1\"", repository().display());
+        let output = Command::new("sh").args(["-c", &script, "sh"]).arg(path).output().unwrap();
+        String::from_utf8(output.stderr).unwrap() + if output.status.success() { "" } else { "refused" }
+    };
+    let made = directory.path().join("a/b");
+    assert_eq!(private(&made), "", "made where it was not there");
+    for (mode, words) in [(0o775, "may be written by its group"), (0o757, "may be written by everybody")] {
+        for changed in [&made, made.parent().unwrap()] {
+            fs::set_permissions(changed, PermissionsExt::from_mode(mode)).unwrap();
+            let said = private(&made);
+            assert!(said.contains(words) && said.ends_with("refused"), "{said}");
+            fs::set_permissions(changed, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+    }
+    fs::set_permissions(made.parent().unwrap(), PermissionsExt::from_mode(0o1777)).unwrap();
+    assert_eq!(private(&made), "", "a sticky directory around it, as /tmp is");
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&made, &link).unwrap();
+    assert!(private(&link).contains("is a link"));
+    assert!(private(Path::new("relative")).contains("must be an absolute path"));
 }
 
 #[test]
