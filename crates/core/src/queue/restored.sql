@@ -28,6 +28,12 @@ DO $$ BEGIN
         UPDATE public.schedules SET considered_until = now(), run_requested_at = NULL, run_requested_by = NULL;
     END IF;
 END $$;
+-- A backup holds no privileges: what the role has given up, it gives up again.
+DO $$ BEGIN
+    IF (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'public.audit'::regclass) = current_user THEN
+        REVOKE UPDATE, DELETE, TRUNCATE ON public.audit FROM PUBLIC, CURRENT_USER;
+    END IF;
+END $$;
 -- Nobody knows which tokens were revoked since the backup.
 DELETE FROM api_tokens;
 DELETE FROM sessions;

@@ -143,6 +143,8 @@ fn a_backup_comes_back_as_it_was_but_its_queue_does_not_run() {
     assert!(tool.refused(&restore).contains("has tables"));
     assert!(tool.refused(&format!("{restore} --replace other")).contains("--replace names 'other'"));
     let name = tool.database.sql("SELECT current_database()");
+    let privileges = "SELECT relacl FROM pg_class WHERE oid = 'audit'::regclass";
+    let given_up = tool.database.sql(privileges);
     tool.database.sql("DELETE FROM hosts; CREATE TABLE of_a_later_time ()");
     tool.done(&format!("{restore} --replace {name}"));
 
@@ -163,6 +165,7 @@ fn a_backup_comes_back_as_it_was_but_its_queue_does_not_run() {
     assert_eq!(tool.database.sql("SELECT count(*) FROM sessions"), "0");
     assert_eq!(tool.database.sql("SELECT count(*) FROM api_tokens"), "0");
     assert_eq!(tool.database.sql("SELECT action FROM audit"), "database.restore");
+    assert_eq!(tool.database.sql(privileges), given_up, "the role may not change the audit log");
     // The tables are whole: what keeps the audit log closed is there, and the tables are up to date.
     assert_eq!(tool.done("migrate"), "the tables are up to date\n");
     assert_eq!(tool.database.sql("SELECT count(*) FROM pg_trigger WHERE tgname = 'audit_append_only'"), "1");
