@@ -89,6 +89,11 @@ text_enum! {
 }
 
 impl Worker {
+    /// The names of all managers of which something is known, in no order.
+    pub fn names(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
+        workers::table.select(workers::name).distinct().load(connection)
+    }
+
     /// Registers a start; the database gives the epoch.
     pub fn register(
         connection: &mut PgConnection,

@@ -89,7 +89,20 @@ async fn what_finds_a_host_elsewhere_is_taken() {
             }
         }
     }
-    for address in ["localhost", "127.0.0.1", "2130706433", "10.9", "root@db-9", "169.254.169.254", "db-9#"] {
+    api.database.sql(
+        "INSERT INTO workers (id, name, version, slots, alive_until) VALUES (gen_random_uuid(), 'ops-1', '', 1, now())",
+    );
+    for address in [
+        "ops-1",
+        "OPS-1.example.net",
+        "localhost",
+        "127.0.0.1",
+        "2130706433",
+        "10.9",
+        "root@db-9",
+        "169.254.169.254",
+        "db-9#",
+    ] {
         let (status, body) = put(&carol, &path, &json!({"name": "web-2", "address": address})).await;
         assert!(status == 400 && body["errors"]["address"].is_string(), "{address}: {status} {body}");
     }

@@ -7,6 +7,7 @@ use super::definition::{Definition, Stored};
 use super::rows::Host;
 use super::save::{EditError, Editor};
 use crate::models::hosts::{self, candidates};
+use crate::models::workers::Worker;
 use crate::names;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -41,10 +42,16 @@ pub(super) fn taken(
         return Ok(Vec::new());
     }
     let claims = claims(old_host(own), host);
+    let managers = Worker::names(connection)?;
     let mut complaints: Vec<Complaint> = claims
         .iter()
         .filter(|claim| claim.field == "address")
-        .filter_map(|claim| Some(Complaint::new("address", format!("the address {}", obscure(claim.text)?))))
+        .filter_map(|claim| {
+            let of_manager =
+                || managers.iter().any(|manager| names_machine(manager, claim.text)).then_some(OWN);
+            let why = obscure(claim.text).or_else(of_manager)?;
+            Some(Complaint::new("address", format!("the address {why}")))
+        })
         .collect();
     let foreign = foreign_forms(connection, editor, own.map(|own| own.id), &claims)?;
     for claim in claims.iter().filter(|claim| claim.field != "address" || claim.text != host.name) {
@@ -252,10 +259,19 @@ fn forms(name: &str) -> Vec<String> {
     forms
 }
 
+const OWN: &str = "leads to the manager's own machine; only those choose it who administer everything";
+
+/// Whether an address is the name of a manager, which is that of its machine, with or without the domain.
+fn names_machine(manager: &str, address: &str) -> bool {
+    let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let (manager, address) = (plain(manager), plain(address));
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    manager == address || manager == short(&address) || short(&manager) == address
+}
+
 /// Why it can't be told from an address which machine it leads to, or that it leads back to the manager's own; the end of
 /// a sentence about it.
 pub fn obscure(address: &str) -> Option<&'static str> {
-    const OWN: &str = "leads to the manager's own machine; only those choose it who administer everything";
     if let Ok(address) = address.parse::<IpAddr>() {
         return is_own(address.to_canonical()).then_some(OWN);
     }
@@ -304,6 +320,23 @@ mod tests {
             assert!(forms.iter().any(|one| one == form), "{name}: {forms:?}");
         }
         assert!(!forms("10.0.0.1").iter().any(|form| form == "10"));
+    }
+
+    #[test]
+    fn a_manager_is_known_by_its_short_and_its_long_name() {
+        for address in ["ops-1", "OPS-1", "ops-1.example.net", "Ops-1.example.net."] {
+            assert!(
+                names_machine("ops-1", address) && names_machine("ops-1.example.net", address),
+                "{address}"
+            );
+        }
+        for address in ["ops-10", "ops", "example.net", "db.ops-1", "10.0.0.1"] {
+            assert!(
+                !names_machine("ops-1", address) && !names_machine("ops-1.example.net", address),
+                "{address}"
+            );
+        }
+        assert!(!names_machine("ops-1.example.net", "ops-1.other.net"));
     }
 
     #[test]
