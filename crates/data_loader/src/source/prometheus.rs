@@ -8,6 +8,7 @@ use super::foreign::{Gathered, add, is_secret, is_variable, set_variable};
 use crate::document::Place;
 use crate::problem::Problem;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ struct Job {
     static_configs: Vec<Targets>,
     #[serde(default)]
     file_sd_configs: Vec<Files>,
+    #[serde(default)]
+    relabel_configs: Vec<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +75,10 @@ fn is_list(text: &str) -> bool {
 }
 
 fn read_job(reader: &Reader<'_>, job: &Job, whole: &Place, to: &mut Gathered) -> Result<(), Problem> {
+    if !job.relabel_configs.is_empty() {
+        let job = job.job_name.escape_debug();
+        to.warn(whole, format!("the relabel_configs of the job '{job}' are not applied: its hosts are its targets as they are written"));
+    }
     job.static_configs.iter().for_each(|list| gather(Some(&job.job_name), list, whole, to));
     for pattern in job.file_sd_configs.iter().flat_map(|files| &files.files) {
         for path in matching(&whole.file, pattern).map_err(|why| Problem::new(whole, why))? {

@@ -243,10 +243,13 @@ fn prometheus_says_what_it_watches() {
     loader.file("targets-b.yml", "- targets: ['web-1:80']\n  labels: {job: web}\n");
     let text = "scrape_configs:\n\
         - job_name: node\n  static_configs:\n  - targets: ['10.0.0.1:9200', ':80']\n    labels: {auth_token: x}\n  \
-          file_sd_configs:\n  - files: ['targets-*', 'targets-b.yml']\n    refresh_interval: 5m\n";
+          file_sd_configs:\n  - files: ['targets-*', 'targets-b.yml']\n    refresh_interval: 5m\n  \
+          relabel_configs:\n  - {source_labels: [__address__], target_label: instance}\n";
     let configuration = Input::File(loader.file("prometheus.yml", text));
     let warnings = apply(&loader, &[configuration], Some(Format::Prometheus));
-    assert!(warnings.len() == 1 && warnings[0].contains("the target ':80' names no host"), "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("the relabel_configs of the job 'node' are not applied"), "{warnings:?}");
+    assert!(warnings[1].contains("the target ':80' names no host"), "{warnings:?}");
     assert_eq!(
         loader.database.sql(HOSTS),
         "10.0.0.1|10.0.0.1||node|{\"dc\": \"fra\"}\n::1|::1||node|{\"dc\": \"fra\"}\nweb-1|web-1||web|{}"
