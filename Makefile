@@ -29,7 +29,7 @@ schema: ## Write schema.rs anew from the migrations
 bench: ## Measure everything against the limits of the machine; groups: scripts/bench.sh
 	@exec scripts/bench.sh
 
-soak: ## Break everything at random and check: ROUNDS=1000 SEED=0
+soak: ## Try the image, break everything at random and check: ROUNDS=1000 SEED=0
 	@exec scripts/soak.sh "$(or $(ROUNDS),1000)" "$(or $(SEED),0)"
 
 image: ## Build the container image without Docker and walk through it (as root)
