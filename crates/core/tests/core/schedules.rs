@@ -108,6 +108,29 @@ fn each_slot_is_queued_once_however_many_schedulers_look() {
 }
 
 #[test]
+fn after_a_pause_of_any_length_the_rule_for_missed_slots_counts() {
+    let place = Place::new();
+    // A slot an hour, the newest of them more than five minutes ago.
+    let hourly = "to_char(now() AT TIME ZONE 'UTC' - interval '5 min', 'FMMI \"* * * *\"')";
+    for (missed, ran) in [("skip", [0, 0, 0]), ("once", [1, 1, 1]), ("all", [1, 2, 10])] {
+        for (pause, ran) in ["10 min", "2 h", "3 days"].into_iter().zip(ran) {
+            let id = place.schedule(
+                place.world.ok,
+                &format!(
+                    "expression = {hourly}, missed = '{missed}', most_missed = 10, overlap = 'allow', \
+                     considered_until = now() - interval '{pause}'"
+                ),
+            );
+            let looked = place.look().unwrap();
+            assert_eq!(looked.slots.len(), ran, "{missed} after {pause}: {looked:?}");
+            assert!(place.look().is_none(), "{missed} after {pause}: nothing is left");
+            let slots = format!("SELECT count(*) FROM schedule_runs WHERE name = '#{id}'");
+            assert_eq!(place.database.sql(&slots), ran.to_string());
+        }
+    }
+}
+
+#[test]
 fn a_host_group_means_its_hosts_that_have_the_handler() {
     let place = Place::new();
     // root may run everywhere; web-2 does without the service.

@@ -178,12 +178,30 @@ fn disks(settings: &Settings) -> Vec<Finding> {
 fn disk(place: &Path) -> Option<Finding> {
     let room = statvfs(place).ok()?;
     let (all, free) = (room.blocks(), room.blocks_available());
-    let full = 100 - (free * 100).checked_div(all.max(1))?;
+    Some(judge_disk(place, 100 - (free * 100).checked_div(all.max(1))?))
+}
+
+fn judge_disk(place: &Path, full: u64) -> Finding {
     let text = format!("of {} is {full} % full", place.display());
     let mend = "Make room, or let [manager] spool_directory and [plugins] work_directory be elsewhere.";
-    Some(match full {
+    match full {
         FULL_FAILED.. => Finding::failed("disk", text, mend),
         FULL_WARNING.. => Finding::warning("disk", text, mend),
         _ => Finding::ok("disk", text),
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fills_is_told_of() {
+        for (full, state) in
+            [(84, State::Ok), (85, State::Warning), (94, State::Warning), (95, State::Failed)]
+        {
+            assert_eq!(judge_disk(Path::new("/"), full).state, state, "{full} %");
+        }
+    }
 }
