@@ -8,6 +8,7 @@ use crate::report::Report;
 use selfservice_core::config::{LoadSettings, MacroFile};
 use selfservice_core::db::{DbError, PgConnection, Pool, QueryError};
 use selfservice_core::models::inventory::{self, Changes, Load, Source};
+use selfservice_core::models::loads;
 use selfservice_core::models::teams::Team;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -190,8 +191,11 @@ fn write(
     if !options.allow_shrink && !shrinks.is_empty() {
         return Err(Stop::done(Err(LoadError::Shrinks { shrinks, report: Box::new(report) })));
     }
-    if options.mode == Mode::Apply && !report.is_unchanged() {
-        audit::write(connection, options, &report, &members)?;
+    if options.mode == Mode::Apply {
+        loads::remember(connection, &report.source, options.program, options.object)?;
+        if !report.is_unchanged() {
+            audit::write(connection, options, &report, &members)?;
+        }
     }
     Ok(report)
 }

@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_secs(1);
 const ROUTINE: Duration = Duration::from_secs(10);
 /// How often schedules of people are looked at, and runs that somebody asked for.
 const ASKED: Duration = Duration::from_secs(2);
-/// How often the lines are told of, so that pages show those that somebody still has.
+/// How often the lines are told of, so that pages show those that somebody still has, and old inventory in the log.
 const TELL: Duration = Duration::from_secs(3600);
 /// How long a result waits for the database before it is given up.
 const KEEP_RESULT: Duration = Duration::from_secs(600);
@@ -111,7 +111,8 @@ impl Scheduler {
         }
     }
 
-    /// Tells of the lines, and catches up on what was missed: when the database answers first, and the former every hour.
+    /// Tells of the lines and of old inventory, and catches up on what was missed: when the database answers first, and
+    /// all but the last every hour.
     fn begin(&mut self, timetable: &mut Timetable) {
         let due = self.told.is_none_or(|told| told.elapsed() >= TELL);
         if self.away || !due {
@@ -128,7 +129,10 @@ impl Scheduler {
             Schedule::tell_lines(connection, settings.time_zone.name(), &lines)?;
             Ok(ScheduleRun::newest_slots(connection, &names)?)
         });
-        match done {
+        let told = done.and_then(|newest| {
+            routine::tell_overdue(&self.pool, &self.settings.loads.intervals).map(|()| newest)
+        });
+        match told {
             Ok(newest) => {
                 self.told = Some(Instant::now());
                 if !std::mem::replace(&mut self.caught_up, true) {

@@ -1,4 +1,4 @@
-//! `[loads]`, `[load_commands]` and `[load_secrets]`
+//! `[loads]`, `[load_intervals]`, `[load_commands]` and `[load_secrets]`
 
 use super::ini::{IniError, IniFile};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct LoadSettings {
     pub plain_http: bool,
     /// Authorities to trust for https instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Sources that must be loaded again and again: at least every so many hours.
+    pub intervals: BTreeMap<String, u32>,
     /// Name to a program, by its path, and its arguments.
     pub commands: BTreeMap<String, Vec<String>>,
     /// Host, in lower case, to the name of the secret that it gets.
@@ -66,6 +68,7 @@ impl LoadSettings {
             timeout: Duration::from_secs(timeout_seconds.into()),
             plain_http,
             ca_file,
+            intervals: read_intervals(file)?,
             commands: read_commands(file)?,
             secrets: read_secrets(file),
         })
@@ -75,6 +78,30 @@ impl LoadSettings {
 fn read_secrets(file: &mut IniFile) -> BTreeMap<String, String> {
     let lines = file.section("load_secrets").rest().into_iter();
     lines.map(|(host, secret, _)| (host.to_ascii_lowercase(), secret)).collect()
+}
+
+/// The longest interval that may be asked for: a year.
+const MOST_HOURS: u32 = 8784;
+
+fn read_intervals(file: &mut IniFile) -> Result<BTreeMap<String, u32>, IniError> {
+    let mut section = file.section("load_intervals");
+    let mut intervals = BTreeMap::new();
+    for (source, text, line) in section.rest() {
+        if !is_source_name(&source) {
+            let why = format!("[load_intervals] '{source}' is wrong: must be {SOURCE_NAME}");
+            return Err(section.error(line, why));
+        }
+        match text.trim().parse::<u32>() {
+            Ok(hours @ 1..=MOST_HOURS) => intervals.insert(source, hours),
+            _ => {
+                let why = format!(
+                    "[load_intervals] {source} = '{text}' is wrong: must be hours, a whole number from 1 to {MOST_HOURS}"
+                );
+                return Err(section.error(line, why));
+            }
+        };
+    }
+    Ok(intervals)
 }
 
 fn read_commands(file: &mut IniFile) -> Result<BTreeMap<String, Vec<String>>, IniError> {

@@ -54,7 +54,7 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     /// `[retention]`
     pub retention: RetentionSettings,
-    /// `[loads]` and `[load_commands]`
+    /// `[loads]`, `[load_intervals]` and `[load_commands]`
     pub loads: LoadSettings,
     /// `[influxdata]`, `[influxdata_services]` and `[influxdata_tags]`
     pub influxdata: InfluxSettings,

@@ -270,6 +270,17 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
 
+    loads (source) {
+        source -> Text,
+        loaded_at -> Timestamptz,
+        program -> Text,
+        object -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
     logs (task_id, byte_offset) {
         task_id -> Uuid,
         byte_offset -> Int8,
@@ -633,6 +644,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     hostgroups_sources,
     hosts,
     hosts_sources,
+    loads,
     logs,
     plugins,
     schedule_runs,

@@ -11,6 +11,7 @@ pub mod grants;
 pub mod hostgroups;
 pub mod hosts;
 pub mod inventory;
+pub mod loads;
 pub mod logs;
 pub mod plugins;
 pub mod revisions;

@@ -110,6 +110,10 @@ fn a_wrong_file_is_refused_with_file_line_section_and_key() {
         ("[programs]\na = rm -rf /\n", "settings.ini:2: [programs] a: 'rm' is not one of our programs"),
         ("[programs]\n-a = tasks purge\n", "settings.ini:2: [programs] -a: the name"),
         ("[programs]\na =\n", "settings.ini:2: [programs] a"),
+        (
+            "[load_intervals]\ncmdb = 0\n",
+            "settings.ini:2: [load_intervals] cmdb = '0' is wrong: must be hours, a whole number from 1 to 8784",
+        ),
         ("[cron]\na = 1 * * * *  rm -rf /\n", "settings.ini:2: [cron] a: 'rm' is not one of our programs"),
     ] {
         let refused = files.refused(text, 0o644);

@@ -61,6 +61,25 @@ fn id_of(loader: &Loader, table: &str, name: &str) -> i64 {
 }
 
 #[test]
+fn each_load_that_is_not_refused_is_remembered() {
+    let loader = Loader::new();
+    let loads = "SELECT coalesce(string_agg(source || ' ' || program || ' ' || object || ' ' || \
+                 (loaded_at > now() - interval '1 hour'), ', '), '') FROM loads";
+    loader.load_with(&hosts(1..=2), Options { mode: Mode::Plan, ..from("cmdb") }).unwrap();
+    loader.load_with("hosts: [{name: -x}]", from("cmdb")).unwrap_err();
+    assert_eq!(loader.database.sql(loads), "");
+    loader.apply_with(&hosts(1..=2), from("cmdb"));
+    loader.database.sql("UPDATE loads SET loaded_at = now() - interval '2 days', object = 'old'");
+    let said = loader.apply_with(&hosts(1..=2), from("cmdb"));
+    assert_eq!(said, "nothing to change\n");
+    assert_eq!(
+        loader.database.sql(loads),
+        "cmdb data_loader inventory.yaml true",
+        "also where nothing changed"
+    );
+}
+
+#[test]
 fn only_what_the_same_source_brought_is_removed() {
     let loader = Loader::new();
     loader.apply_with(&hosts(1..=10), from("cmdb"));

@@ -229,9 +229,28 @@ fn the_doctor_names_what_is_wrong_and_how_to_mend_it() {
     tool.database.sql(
         "UPDATE event_handlers SET paused_at = now(), paused_by = 'x', paused_reason = 'y' WHERE name = 'ok'",
     );
+    tool.add_settings("[load_intervals]\ncmdb = 2\nfresh = 2\nnever = 1\n");
+    tool.database.sql(
+        "INSERT INTO loads (source, loaded_at, program, object) VALUES ('fresh', now(), 'data_loader', 'a.yaml'), \
+         ('cmdb', now() - interval '5 hours 10 minutes', 'data_loader', 'b.yaml')",
+    );
     let (code, output, _) = tool.call("--json doctor");
     let findings: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(code, 2, "{findings}");
+    let old: Vec<&str> = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["about"] == "inventory")
+        .filter_map(|found| found["text"].as_str())
+        .collect();
+    assert_eq!(
+        old,
+        [
+            "the source 'cmdb' was loaded 5 hours ago and is expected every 2 hours",
+            "the source 'never' has never been loaded and is expected every 1 hour"
+        ]
+    );
     // The servers of the tests do without fsync, because nobody misses their data.
     let (state, text) = finding(&findings, "durability");
     assert!(state == "failed" && text.starts_with("fsync"), "{text}");

@@ -1,9 +1,10 @@
-//! Whether work gets done: managers, the queue, handlers that are paused.
+//! Whether work gets done: managers, the queue, handlers that are paused, loads of the inventory.
 
 use super::Finding;
 use selfservice_core::config::Settings;
 use selfservice_core::db::PgConnection;
 use selfservice_core::models::event_handlers::EventHandler;
+use selfservice_core::models::loads::Overdue;
 use selfservice_core::models::schedule_runs::database_time;
 use selfservice_core::models::tasks::{Task, TaskState};
 use selfservice_core::models::workers::{Worker, WorkerState};
@@ -40,7 +41,24 @@ pub fn look(connection: &mut PgConnection, settings: &Settings) -> anyhow::Resul
             "'tasks handler list' says why; 'tasks handler resume NAME' lets one go on.",
         ));
     }
+    findings.extend(inventory(connection, settings)?);
     Ok(findings)
+}
+
+/// Sources of inventory that are to be loaded again and again.
+fn inventory(connection: &mut PgConnection, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
+    let intervals = &settings.loads.intervals;
+    if intervals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let overdue = Overdue::among(connection, intervals)?;
+    if overdue.is_empty() {
+        let text = format!("{} sources are loaded as often as [load_intervals] says", intervals.len());
+        return Ok(vec![Finding::ok("inventory", text)]);
+    }
+    let mend = "Load it with 'data_loader apply' or 'influxdata apply' and read what that says; then look at the timer, cron \
+                line or schedule that should do it.";
+    Ok(overdue.iter().map(|source| Finding::warning("inventory", source.to_string(), mend)).collect())
 }
 
 fn managers(recent: &[Worker]) -> Finding {
