@@ -114,8 +114,9 @@ async fn a_table_that_somebody_has_locked_is_answered_in_time() {
         assert_eq!(browser.get(path).await.status, 503, "{path}");
         assert!(from.elapsed() < LIMIT + SLACK, "{path}: {:?}", from.elapsed());
     }
-    let held = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    assert_eq!(gui.database.sql(held), "1");
+    let holder = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    assert_eq!(gui.database.sql(holder), "1");
     assert!(holding.join().unwrap().is_err());
     assert_eq!(browser.get("/hosts").await.status, 200);
 }
