@@ -75,7 +75,7 @@ impl Database {
         self.choose("SELECT pg_sleep(600)", "SELECT SLEEP(600)")
     }
 
-    /// How many statements of this test's user run now, without the one that asks.
+    /// How many statements of this test's user sleep now: what is sent before them does not count.
     pub fn running(&self) -> usize {
         let answer = match self {
             Self::Postgresql(database) => database.sql(
@@ -83,7 +83,7 @@ impl Database {
                  AND datname = current_database()",
             ),
             Self::Mysql(database) => MariaDb::shared().sql(&format!(
-                "SELECT count(*) FROM information_schema.processlist WHERE user = '{}' AND command <> 'Sleep'",
+                "SELECT count(*) FROM information_schema.processlist WHERE user = '{}' AND state = 'User sleep'",
                 database.name
             )),
         };
