@@ -94,3 +94,48 @@ async fn what_is_dangerous_runs_in_no_frame_of_others() {
     assert_eq!(stage.database.sql("SELECT count(*) FROM tasks"), "2");
     browser.clean_conduct(&[&stage.app.url, &around]).await;
 }
+
+/// What a page around the popup, or another frame, could send it.
+const FORGED: &str = "
+    const what = { source: 'selfservice-popup', forged: true };
+    const forged = [
+      { ...what, type: 'close' }, { ...what, type: 'resize', height: 1 }, { ...what, type: 'open', host: 'web-2', handler: 1 },
+      { ...what, type: 'run', html: '<img src=x onerror=alert(1)>' }, { ...what, type: 'x'.repeat(5_000_000) }, 'close', null,
+    ];";
+
+#[tokio::test]
+async fn messages_of_others_neither_close_nor_change_anything() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    browser.sign_in(&stage.app.url, "alice", "/").await;
+    let around = stage.grafana.same_site();
+    let heard = "window.arrived = 0; addEventListener('message', () => { window.arrived += 1; })";
+
+    // The popup listens to nobody: what is confirmed stays what was shown.
+    stage.frame(&around, &format!("/popup?host=web-1&service=os&handler={}", stage.world.echo)).await;
+    browser.enter_frame().await;
+    let command = "return root.querySelector('.command:not(.stale)')?.textContent";
+    let shown = browser.in_popup("the command", command, vec![]).await;
+    browser.js(heard, vec![]).await;
+    browser.driver.enter_default_frame().await.unwrap();
+    let send = "const popup = document.querySelector('iframe').contentWindow;
+        for (const one of forged) popup.postMessage(one, '*');";
+    browser.js(&format!("{FORGED}{send}"), vec![]).await;
+    browser.enter_frame().await;
+    browser.until("all of them arrived", "return window.arrived === 7", vec![]).await;
+    assert_eq!(browser.in_popup("the command", command, vec![]).await, shown);
+    browser.press("Run on web-1").await;
+    browser.pill(&["OK"]).await;
+    assert_eq!(stage.database.sql("SELECT host_name, handler_name FROM tasks"), "web-1|echo");
+
+    // The page around hears its own popup alone.
+    stage.open_popup().await;
+    browser.sees("os · actions").await;
+    browser.driver.enter_default_frame().await.unwrap();
+    browser.js(heard, vec![]).await;
+    browser.js(&format!("{FORGED}for (const one of forged) postMessage(one, '*');"), vec![]).await;
+    browser.until("all of them arrived", "return window.arrived >= 7", vec![]).await;
+    let open = "return [...document.body.children].some((one) => one.shadowRoot)";
+    assert_eq!(browser.js(open, vec![]).await, true, "the popup is still there");
+    browser.clean_conduct(&[&stage.app.url, &around]).await;
+}

@@ -81,3 +81,11 @@ fn illegal_rows_are_refused_by_the_database_itself() {
     refused("UPDATE audit SET actor = 'b'", "append-only");
     refused("TRUNCATE audit", "append-only");
 }
+
+#[test]
+fn a_new_database_knows_nobody_and_nothing_that_opens_a_door() {
+    let rows = "SELECT string_agg(name, ' ') FROM (SELECT 'users' AS name FROM users UNION ALL SELECT 'grants' FROM grants \
+                UNION ALL SELECT 'api_tokens' FROM api_tokens UNION ALL SELECT 'sessions' FROM sessions \
+                UNION ALL SELECT 'signin_links' FROM signin_links UNION ALL SELECT 'teams' FROM teams) all_rows";
+    assert_eq!(TestDatabase::new().sql(rows), "");
+}

@@ -48,6 +48,11 @@ fn the_sample_says_what_the_defaults_are() {
     assert_eq!(sample.database.connection_string("x"), empty.database.connection_string("x"));
     assert_eq!((sample.log_filter, sample.macros), (empty.log_filter, empty.macros));
     assert_eq!(sample.scheduler.time_zone, empty.scheduler.time_zone);
+    assert_eq!(sample.scheduler.programs, empty.scheduler.programs);
+    assert!(
+        empty.web.listen.ip().is_loopback(),
+        "nobody else reaches an installation that was not configured"
+    );
 }
 
 #[test]

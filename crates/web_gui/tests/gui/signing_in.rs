@@ -40,6 +40,21 @@ async fn a_person_signs_in_and_out() {
 }
 
 #[tokio::test]
+async fn a_huge_password_is_wrong_and_told_to_nobody() {
+    let gui = Gui::start();
+    gui.set_password(gui.world.alice);
+    let browser = gui.browser();
+    let refused = browser.sign_in("alice", &"x".repeat(60_000)).await;
+    assert!(
+        refused.status == 401 && refused.text.contains("The name or the password is wrong."),
+        "{}",
+        refused.text
+    );
+    assert!(!refused.text.contains("xxxxxxxx") && !gui.app.log("web_gui").contains("xxxxxxxx"));
+    assert_eq!(browser.sign_in("alice", PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
 async fn unknown_names_and_wrong_passwords_look_the_same() {
     let gui = Gui::start();
     gui.set_password(gui.world.alice);
