@@ -5,6 +5,7 @@ use thirtyfour::Key;
 use thirtyfour::prelude::*;
 
 use crate::browser::Browser;
+use crate::keyboard::tab_to;
 use crate::stage::Stage;
 
 /// The labelled control that stands under this name, in the last row of a list where it stands in several.
@@ -261,5 +262,35 @@ async fn names_of_macros_are_completed_without_a_mouse() {
     browser.until("Escape closes the list", closed, vec![]).await;
     let all = "--host=$HOSTADDRESS$ $_PARAMDRAIN$ $_HOSTrack$ $$ costs $USER1$ $TI";
     browser.until("what was typed stays", holds, vec![json!(all)]).await;
+    browser.clean_conduct(&[&stage.app.url]).await;
+}
+
+#[tokio::test]
+async fn several_hosts_are_changed_at_once_without_a_mouse() {
+    let stage = Stage::new().await;
+    let browser = &stage.browser;
+    browser.width(1280).await;
+    browser.sign_in(&stage.app.url, "root", "/hosts").await;
+    browser.reads("Change the chosen hosts").await;
+    let focus = "document.querySelector(`main [name=${arguments[0]}]`).focus()";
+    browser.js(focus, vec![json!("query")]).await;
+    for name in ["Choose web-1", "Choose web-2"] {
+        tab_to(browser, name).await;
+        browser.keys(" ").await;
+    }
+    browser.pictured("hosts-choose").await;
+    tab_to(browser, "Change the chosen hosts").await;
+    browser.keys(Key::Enter).await;
+    browser.reads("Change 2 hosts").await;
+    browser.driver.find(By::Name("add_hostgroup")).await.unwrap().send_keys("databases").await.unwrap();
+    browser.keys(Key::Enter).await;
+    browser.reads("joins the host group databases").await;
+    browser.pictured("hosts-bulk").await;
+    browser.js(focus, vec![json!("remove_variable")]).await;
+    tab_to(browser, "Change 2 hosts").await;
+    browser.keys(Key::Enter).await;
+    browser.until("back in the list", "return location.pathname === '/hosts'", vec![]).await;
+    let members = "SELECT count(*) FROM hostgroups_members m JOIN hostgroups g ON g.id = m.hostgroups_id WHERE g.name = 'databases'";
+    assert_eq!(stage.database.sql(members), "3");
     browser.clean_conduct(&[&stage.app.url]).await;
 }

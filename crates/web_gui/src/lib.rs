@@ -10,6 +10,7 @@ pub mod application;
 pub mod auth;
 pub mod body;
 pub mod border;
+pub mod bulk;
 pub mod chart;
 pub mod document;
 pub mod editors;

@@ -4,7 +4,7 @@ use crate::editors::EDITED;
 use crate::endpoint::{self, Endpoint, page};
 use crate::error::AppError;
 use crate::handlers::{
-    account, assets, assigning, audit, docs, editing, environments, event_handlers, grants, health,
+    account, assets, assigning, audit, bulk, docs, editing, environments, event_handlers, grants, health,
     hostgroups, hosts, managers, popup, revisions, schedules, services, sign_in, start, tasks, teams, trying,
     users, why,
 };
@@ -113,6 +113,8 @@ fn assigning() -> Vec<Endpoint> {
         ]
     });
     let others = [
+        page(Method::GET, "/hosts/bulk", bulk::show),
+        page(Method::POST, "/hosts/bulk", bulk::make),
         page(Method::GET, "/event_handlers/{id}/try", trying::show),
         page(Method::GET, "/event_handlers/{id}/revisions", revisions::list),
         page(Method::POST, "/event_handlers/{id}/revisions/{revision}/restore", revisions::restore),

@@ -323,6 +323,19 @@ fn may_delete(connection: &mut PgConnection, access: &Access, noun: Noun, id: i6
     Ok(noun != Noun::Host || access.may_place(&Host::placement(connection, id)?))
 }
 
+/// What is wrong with a definition that somebody has in mind for an object that is there. Nothing is changed.
+pub fn complaints(
+    connection: &mut PgConnection,
+    signed: &Signed,
+    macros: &MacroFile,
+    stored: &Stored,
+    definition: &Definition,
+) -> AppResult<Vec<Complaint>> {
+    let access = signed.access(connection)?;
+    let viewer = Viewer::new(signed.user.id, &access);
+    Ok(inventory::check(connection, macros, editor(&access, viewer, signed), Some(stored), definition)?)
+}
+
 /// As [`must_edit`], for those who want to delete it.
 pub fn must_delete(connection: &mut PgConnection, access: &Access, noun: Noun, id: i64) -> AppResult<()> {
     must_edit(connection, access, noun, Some(id))?;

@@ -4,6 +4,7 @@ pub mod account;
 pub mod assets;
 pub mod assigning;
 pub mod audit;
+pub mod bulk;
 pub mod docs;
 pub mod editing;
 pub mod environments;

@@ -149,6 +149,8 @@ impl Matrix {
             "/api/v1/popup" => "?host=web-1",
             "/api/v1/tasks/{id}/log/search" => "?text=hello",
             "/hosts/{id}/join" => "?name=web",
+            // The first host is web-1.
+            "/hosts/bulk" => "?host=1",
             "/api/v1/rights" | "/rights" => "?host=web-1",
             _ => "",
         }
@@ -184,6 +186,7 @@ impl Matrix {
             "/signin" => vec![("name", "dave"), ("password", "wrong")],
             "/signin/link" => vec![("token", "wrong")],
             "/event_handlers/{id}/pause" => vec![("reason", "")],
+            "/hosts/bulk" => vec![("host", "1"), ("version", "old"), ("set_variable", "rack")],
             "/account/password" => vec![("current", "wrong"), ("password", ""), ("again", "")],
             "/users/{id}/password" => vec![("password", "")],
             "/account/tokens" => vec![("name", ""), ("verb", "see"), ("days", "0")],

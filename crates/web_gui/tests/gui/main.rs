@@ -5,6 +5,7 @@ mod account;
 mod administering;
 mod assigning;
 mod below;
+mod bulk;
 mod common;
 mod doors;
 mod editing;
