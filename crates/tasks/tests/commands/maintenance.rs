@@ -249,7 +249,8 @@ fn the_doctor_names_what_is_wrong_and_how_to_mend_it() {
         [
             "the source 'cmdb' was loaded 5 hours ago and is expected every 2 hours",
             "the source 'never' has never been loaded and is expected every 1 hour"
-        ]
+        ],
+        "{findings}"
     );
     // The servers of the tests do without fsync, because nobody misses their data.
     let (state, text) = finding(&findings, "durability");
