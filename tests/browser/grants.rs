@@ -85,6 +85,10 @@ async fn ones_own_account_by_the_keyboard_alone() {
     browser.keys("nightly backup").await;
     browser.keys(Key::Tab).await;
     browser.keys("run").await;
+    // The days stay as they are.
+    browser.keys(Key::Tab).await;
+    browser.keys(Key::Tab).await;
+    browser.keys(PASSWORD).await;
     tab_to(browser, "Make token").await;
     browser.keys(Key::Enter).await;
     browser.reads("The token nightly backup was made.").await;

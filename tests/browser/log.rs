@@ -193,6 +193,7 @@ async fn live_output_is_followed_left_alone_and_resumed() {
         "n=0; while [ $n -lt 30000 ]; do n=$((n + 1)); echo \"line $n\"; done
          while [ ! -e \"$0.go\" ]; do n=$((n + 1)); echo \"line $n\"; sleep 0.05; done; echo \"line $((n + 1)), the last\"",
     );
+    stage.database.sql("UPDATE event_handlers SET timeout_seconds = 3600 WHERE name = 'slow'");
     browser.width(480).await;
     browser.sign_in(&stage.app.url, "alice", "/popup").await;
     browser.go(&stage, "/popup?host=web-1&service=os").await;

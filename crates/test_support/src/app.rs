@@ -177,6 +177,7 @@ fn settings_text(database: &TestDatabase, options: &AppOptions, base: &Path, lis
         ("log", "filter = info,web_gui=debug,plugins_manager=debug\n".into()),
         ("files", format!("macros = {base_path}/macros.ini\n")),
         ("programs", String::new()),
+        ("load_intervals", String::new()),
     ];
     let mut text = String::new();
     let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();

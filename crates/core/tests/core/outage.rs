@@ -55,7 +55,12 @@ fn every_use_comes_back_in_time_and_the_pool_recovers_by_itself() {
 fn what_is_slow_but_moves_is_no_outage() {
     let database = TestDatabase::new();
     let proxy = FaultyProxy::before(&database);
-    let pool = Pool::new(&DatabaseSettings::for_url(proxy.url()), "test");
+    // A busy machine needs its time for a thousand slices.
+    let patience = Duration::from_secs(120);
+    let mut settings = DatabaseSettings::for_url(proxy.url());
+    settings.connect_timeout = patience;
+    settings.operation_timeout = patience;
+    let pool = Pool::new(&settings, "test");
     for fault in [Fault::Slices(1), Fault::Latency(Duration::from_millis(100)), Fault::Bandwidth(10_000)] {
         proxy.set(fault);
         assert!(execute(&pool, "SELECT repeat('x', 1000)").is_ok(), "{fault:?}");

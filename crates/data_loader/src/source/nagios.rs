@@ -395,6 +395,6 @@ mod tests {
         let resolved = |limit| Templates::of(&objects.objects, limit).resolve(2, 0);
         assert!(resolved(1000).is_ok_and(|all| all.get("members").is_some_and(|list| list.len() > 40)));
         let refused = resolved(100).err().map(|problem| problem.to_string()).unwrap_or_default();
-        assert!(refused.starts_with("x.cfg:9: templates give more than"), "{refused}");
+        assert!(refused.starts_with("x.cfg:10: templates give more than"), "{refused}");
     }
 }

@@ -118,7 +118,7 @@ fn the_environment_is_exactly_what_the_contract_says() {
         ("SELFSERVICE_SERVICE", "PostgreSQL"),
         ("SELFSERVICE_SSH_USER", "deploy"),
         ("SELFSERVICE_TASK_UUID", run.as_str()),
-        ("SELFSERVICE_TIMEOUT", "30"),
+        ("SELFSERVICE_TIMEOUT", "120"),
         ("SELFSERVICE_USER", "anna"),
     ]);
     assert_eq!(found, expected);

@@ -406,7 +406,8 @@ fn when_the_drain_time_is_over_what_still_runs_is_ended_and_recorded() {
     bench.wait_for_output(id, "begun");
     bench.app.program("plugins_manager").signal(nix::sys::signal::Signal::SIGTERM);
     let task = bench.finished(id);
-    assert_eq!(task.result, Some(TaskResult::Cancelled), "{:?}", task.result_text);
+    assert_eq!(task.result, Some(TaskResult::Failed));
+    assert_eq!(task.result_text.as_deref(), Some("ended because its manager was stopped"));
 }
 
 #[test]
