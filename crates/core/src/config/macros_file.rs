@@ -10,7 +10,7 @@ use std::path::Path;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Why a value is no secret that could be masked. The text completes "[secrets] NAME ..." and "this field ...".
+/// Why a value is no secret that could be masked. The text completes `[secrets] NAME ...` and `this field ...`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakSecret {
     /// Masking it would make output useless.
