@@ -155,8 +155,8 @@ fn ranges_judge_the_value_or_the_number_of_rows(database: &Database) {
 }
 
 fn rows_and_time_are_limited_on_the_server(database: &Database) {
-    let many =
-        database.choose("SELECT * FROM generate_series(1, 100000000)", "SELECT seq FROM seq_1_to_100000000");
+    // Both servers make the rows one by one, as they are fetched.
+    let many = database.choose("SELECT generate_series(1, 100000000)", "SELECT seq FROM seq_1_to_100000000");
     let ended = run(database, &["--rows", "3", "--statement", many]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.first_line().starts_with("OK - the first 3 rows of more, truncated"), "{ended:?}");

@@ -1,6 +1,7 @@
 //! A checkout of stand-ins in a directory of its own, and what runs out of it.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -106,7 +107,15 @@ impl Checkout {
         if let Some(account) = &self.account {
             command.uid(account.uid).gid(account.gid);
         }
-        Run { child: command.spawn().unwrap(), output }
+        loop {
+            match command.spawn() {
+                // A child of another test, between fork and exec, may still hold the file that was written just now.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                child => return Run { child: child.unwrap(), output },
+            }
+        }
     }
 
     /// How many processes have this directory in their command line.
