@@ -89,6 +89,7 @@ export class LogView {
    */
   finish(written) {
     if (this.#store.end >= this.bytes) this.#store.finish();
+    else if (this.following) void this.#toEnd();
     this.note.textContent = written ? "Its output is not kept any more." : "It wrote no output.";
     this.#settle();
   }
@@ -178,8 +179,8 @@ export class LogView {
       await move();
       this.#problem(null);
     } catch (error) {
+      // Who follows goes on with the next part that comes, or with the end of the run.
       this.#wanted = null;
-      this.following = false;
       this.#problem(error);
     } finally {
       this.#going = false;
@@ -190,6 +191,7 @@ export class LogView {
   #restart(parts, offset) {
     this.#store.reset(parts, offset);
     this.window.clear();
+    this.#problem(null);
   }
 
   /** @param {unknown} error null: all is well */
